@@ -1,0 +1,1 @@
+"""What everybody may import: the table catalog, settings, the session, storage and the errors."""

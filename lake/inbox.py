@@ -1,0 +1,80 @@
+"""The inbox: how files get in whole, and how many lines lie there."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
+_BLOCK = 1 << 20
+
+
+def visible_files(folder: Path) -> list[Path]:
+    """Files of one feed that the stream will read, in the order of their names."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name.endswith(SUFFIXES) and not path.name.startswith((".", "_"))
+    )
+
+
+def land_copy(source: Path, folder: Path, name: str | None = None) -> Path:
+    """Copy a file into an inbox folder; it becomes visible whole, or not at all."""
+    target = folder / (name or source.name)
+    with source.open("rb") as read, _hidden(target).open("wb") as write:
+        shutil.copyfileobj(read, write, _BLOCK)
+    return _show(target)
+
+
+def land_lines(lines: Iterable[str], folder: Path, name: str) -> Path:
+    """Write lines (without newlines) as one inbox file, gzip'd where `name` ends in `.gz`."""
+    target = folder / name
+    hidden = _hidden(target)
+    opened = gzip.open(hidden, "wt", encoding="utf-8") if name.endswith(".gz") else hidden.open("w", encoding="utf-8")
+    with opened as write:
+        for line in lines:
+            write.write(line)
+            write.write("\n")
+    return _show(target)
+
+
+def count_lines(path: Path) -> int:
+    """Lines of one file as bronze must hold them, counted apart from Spark.
+
+    A last line without newline counts. A file that is empty, or cannot be read (on), counts as one more: the entry
+    that says so.
+    """
+    lines, last = 0, b""
+    try:
+        for block in _blocks(path):
+            lines += block.count(b"\n")
+            last = block[-1:]
+    except (OSError, EOFError, zlib.error):
+        return lines + (last not in (b"", b"\n")) + 1
+    if not last:
+        return 1
+    return lines + (last != b"\n")
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    opened = gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
+    with opened as read:
+        while block := read.read(_BLOCK):
+            yield block
+
+
+def _hidden(target: Path) -> Path:
+    # Spark ignores names that begin with a dot, so a half-written file is never read.
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f".{target.name}.{os.getpid()}.part")
+
+
+def _show(target: Path) -> Path:
+    _hidden(target).rename(target)
+    return target

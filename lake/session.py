@@ -1,0 +1,74 @@
+"""The one place that builds a SparkSession, and gives the tables of a lake their names in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.errors import MachineError
+from lake.settings import Settings
+
+DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
+
+
+def build_session(settings: Settings, name: str = "risklake") -> SparkSession:
+    """A session on the configured Spark, in which the tables of the lake have their names.
+
+    Master, catalog and storage come from `spark-defaults.conf` or `spark-submit`, never from here. Raises
+    `MachineError` where Java or Delta Lake is missing.
+    """
+    _require_java()
+    # Workers must run the Python of this environment, not the system's.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    spark = SparkSession.builder.appName(name).getOrCreate()
+    if spark.conf.get("spark.sql.catalog.spark_catalog", "") != DELTA_CATALOG:
+        spark.stop()
+        raise MachineError(
+            "This Spark is not configured for Delta Lake. Run `make setup`, or pass "
+            "--properties-file conf/spark-defaults.conf to spark-submit"
+        )
+    register_names(spark, settings)
+    return spark
+
+
+def register_names(spark: SparkSession, settings: Settings) -> list[str]:
+    """Name every table that lies in the lake (`silver.transactions`, `marts.…`) in this session; gives the names.
+
+    Call it again to see tables that another program has made since. Names of another lake are replaced.
+    """
+    names = storage.tables_on_disk(spark, settings)
+    for statement in registration_statements(settings, names):
+        spark.sql(statement)
+    return names
+
+
+def registration_statements(settings: Settings, names: list[str]) -> list[str]:
+    """The SQL that names these tables; also what an interactive `spark-sql` starts with."""
+    layers = sorted({name.split(".")[0] for name in names})
+    statements = [
+        f"create schema if not exists `{layer}` location '{_quoted(settings.path(layer))}'" for layer in layers
+    ]
+    statements += [
+        f"create table if not exists {name} using delta location '{_quoted(settings.table_path(name))}'"
+        for name in names
+    ]
+    return statements
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _require_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    found = (Path(home) / "bin" / "java").is_file() if home else shutil.which("java") is not None
+    if not found:
+        raise MachineError(
+            "Java 17 or 21 is missing. Run `risklake doctor --fix`, or install it, "
+            "for example: apt-get install openjdk-17-jre-headless"
+        )

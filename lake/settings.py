@@ -1,0 +1,156 @@
+"""Settings: defaults < settings file < `.env` < environment < flags, as one frozen value that knows its sources."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from lake.errors import SettingError
+
+SETTINGS_FILES = ("risklake.toml", "pyproject.toml")
+
+
+def _setting(default: Any, meaning: str, *, at_least: int | None = None, secret: bool = False) -> Any:
+    metadata = {"meaning": meaning, "at_least": at_least, "secret": secret}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings. Each is named `RISKLAKE_<NAME>` in the environment, the lake's root also `LAKE_ROOT`."""
+
+    lake_root: str = _setting("data", "Where the lake lies: a folder, or an address such as s3a://bucket/lake")
+    max_files_per_trigger: int = _setting(1000, "Most inbox files in one micro-batch", at_least=1)
+    trigger_seconds: int = _setting(2, "Seconds between micro-batches of a continuous stream", at_least=0)
+    train_days: int = _setting(7, "Days of events that the model learns from", at_least=1)
+    delay_days: int = _setting(7, "Days between training and test, in which chargebacks arrive", at_least=0)
+    test_days: int = _setting(7, "Days of events that the model is judged on", at_least=1)
+    label_delay_days: int = _setting(7, "Days from a fraud of a labelled input to its chargeback", at_least=0)
+    seed: int = _setting(7, "Seed of all random choices", at_least=0)
+    rules_file: str = _setting("", "Rule set for transactions; empty means the one that is shipped")
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the lake lies in a local file system."""
+        return "://" not in self.lake_root
+
+    def path(self, *parts: str) -> str:
+        """Address of something in the lake, such as `path("bronze", "transactions")`."""
+        return "/".join((self.lake_root.rstrip("/"), *parts))
+
+    def local_path(self, *parts: str) -> Path:
+        """The same as a local path; refuses a lake that lies elsewhere."""
+        if not self.is_local:
+            raise SettingError(f"LAKE_ROOT={self.lake_root} is not a local folder, and this command needs one")
+        return Path(self.path(*parts))
+
+    def table_path(self, table: str) -> str:
+        """Address of a table by its name, such as `silver.transactions`."""
+        return self.path(*table.split("."))
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Gather the settings.
+
+    `flags` are values given on the command line (None means not given), `environment` stands in for `os.environ`,
+    `folder` for the working folder where the settings file and `.env` are looked for. A relative local root is
+    resolved against `folder`. Raises `SettingError` with the value, its source and what would be right.
+    """
+    folder = folder or Path.cwd()
+    environment = os.environ if environment is None else environment
+    found: dict[str, tuple[Any, str]] = {}
+    for name, value in _from_file(folder).items():
+        found[name] = value
+    for source, values in ((".env", _dotenv(folder)), ("environment", environment)):
+        for name in _names():
+            for variable in _variables(name):
+                if values.get(variable):
+                    found[name] = (values[variable], f"{source} ({variable})")
+    for name, value in (flags or {}).items():
+        if value is not None:
+            found[name] = (value, "flag")
+    values = {name: _checked(name, value, source) for name, (value, source) in found.items()}
+    sources = {name: source for name, (_, source) in found.items()}
+    root = str(values.get("lake_root", Settings.lake_root))
+    if "://" not in root:
+        root = str((folder / Path(root).expanduser()).resolve())
+    elif root.startswith("file://"):
+        root = root.removeprefix("file://")
+    return Settings(**{**values, "lake_root": root}, sources=sources)
+
+
+def describe(settings: Settings) -> list[dict[str, str]]:
+    """Each setting with its value (secrets hidden), its source and its meaning."""
+    rows = []
+    for item in fields(Settings):
+        if item.name == "sources":
+            continue
+        value = "********" if item.metadata["secret"] else str(getattr(settings, item.name))
+        rows.append(
+            {
+                "name": item.name,
+                "value": value,
+                "source": settings.sources.get(item.name, "default"),
+                "variable": _variables(item.name)[-1],
+                "meaning": item.metadata["meaning"],
+            }
+        )
+    return rows
+
+
+def _names() -> list[str]:
+    return [item.name for item in fields(Settings) if item.name != "sources"]
+
+
+def _variables(name: str) -> tuple[str, ...]:
+    variable = f"RISKLAKE_{name.upper()}"
+    return (variable, "LAKE_ROOT") if name == "lake_root" else (variable,)
+
+
+def _dotenv(folder: Path) -> dict[str, str]:
+    file = folder / ".env"
+    return {k: v for k, v in dotenv_values(file).items() if v} if file.is_file() else {}
+
+
+def _from_file(folder: Path) -> dict[str, tuple[Any, str]]:
+    for name in SETTINGS_FILES:
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            content = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingError(f"{name} is not valid TOML: {error}. Mend that line, or move the file away") from error
+        table = content.get("tool", {}).get("risklake") if name == "pyproject.toml" else content.get("risklake")
+        if table is None:
+            continue
+        for key in table:
+            if key not in _names():
+                raise SettingError(f"{name} sets `{key}`, which is no setting. Known: {', '.join(_names())}")
+        return {key: (value, name) for key, value in table.items()}
+    return {}
+
+
+def _checked(name: str, value: Any, source: str) -> Any:
+    item = next(f for f in fields(Settings) if f.name == name)
+    if item.type != "int":
+        return str(value)
+    try:
+        number = int(str(value))
+    except ValueError as error:
+        raise SettingError(f"{name} must be a whole number, and {source} says {value!r}") from error
+    lowest = item.metadata["at_least"]
+    if lowest is not None and number < lowest:
+        raise SettingError(f"{name} must be at least {lowest}, and {source} says {number}")
+    return number

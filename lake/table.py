@@ -1,0 +1,68 @@
+"""How a table is declared: one value that readers, writers, tests and the data dictionary all take from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyspark.sql.types import DataType, StructField, StructType
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, Spark type and meaning (units and ranges belong in the comment)."""
+
+    name: str
+    type: DataType
+    comment: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """One Delta table of the lake.
+
+    `name` is `<layer>.<table>`; the data lies in `<lake root>/<layer>/<table>`. `grain` says what one row is,
+    `keys` the columns that are unique together. `retention_days` is how long rows are meant to be kept, None for ever.
+    `change_feed` turns Delta's change data feed on, for tables whose corrections another stream follows.
+    """
+
+    name: str
+    meaning: str
+    grain: str
+    keys: tuple[str, ...]
+    columns: tuple[Column, ...]
+    partition_by: tuple[str, ...] = ()
+    retention_days: int | None = None
+    change_feed: bool = False
+    written_by: str = ""
+    properties: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def layer(self) -> str:
+        """The part before the dot: bronze, silver, features, alerts."""
+        return self.name.split(".")[0]
+
+    @property
+    def short_name(self) -> str:
+        """The part after the dot."""
+        return self.name.split(".")[1]
+
+    @property
+    def schema(self) -> StructType:
+        """The Spark schema, with each column's comment."""
+        return StructType(
+            [StructField(c.name, c.type, c.nullable, {"comment": c.comment}) for c in self.columns]
+        )
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns in their declared order."""
+        return [c.name for c in self.columns]
+
+    @property
+    def delta_properties(self) -> dict[str, str]:
+        """Delta table properties that the declaration implies."""
+        wanted = dict(self.properties)
+        if self.change_feed:
+            wanted["delta.enableChangeDataFeed"] = "true"
+        return wanted

@@ -1,0 +1,1 @@
+"""The streaming jobs, in the order of the data: bronze, silver, features, alerts; and what checks them."""
