@@ -114,6 +114,12 @@ def checkpoint(settings: Settings, query: str) -> str:
     return settings.path("checkpoints", query)
 
 
+def query_id(spark: SparkSession, settings: Settings, query: str) -> str:
+    """The identity of a started query. It lives and dies with the checkpoint, as the numbers of micro-batches do."""
+    metadata = spark.read.schema("id string").json(checkpoint(settings, query) + "/metadata")
+    return f"{query}:{metadata.collect()[0]['id']}"
+
+
 def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: str, written: list[str]) -> None:
     """Refuse to start a query anew on tables that it has already written.
 
@@ -127,6 +133,12 @@ def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: 
                 f"{name} holds rows, but the checkpoint of `{query}` is gone: starting would write them twice. "
                 f"Run `risklake reset --layer {TABLES[name].layer}` to rebuild the table from the layer below"
             )
+
+
+def make_folder(spark: SparkSession, path: str) -> None:
+    """Make a folder of the lake, with those above it, unless it is there."""
+    target = _hadoop_path(spark, path)
+    _file_system(spark, target).mkdirs(target)
 
 
 def delete(spark: SparkSession, path: str) -> bool:

@@ -1,0 +1,112 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='merge',
+        unique_key='event_id',
+        partition_by=['event_date'],
+        on_schema_change='fail'
+    )
+}}
+
+with transactions as (
+    select * from {{ ref('stg_transactions') }}
+),
+
+features as (
+    select * from {{ ref('stg_user_5m') }}
+),
+
+alerts as (
+    select
+        event_id,
+        count_if(is_open) as alerts,
+        array_sort(collect_set(rule) filter (where is_open)) as alert_rules,
+        count(*) as alert_rows,
+        max(arrived_at) as arrived_at
+    from {{ ref('stg_alerts') }}
+    group by event_id
+),
+
+disputes as (
+    select
+        event_id,
+        count(*) as disputes,
+        min(reported_at) as chargeback_reported_at,
+        min_by(dispute_reason, struct(reported_at, dispute_id)) as chargeback_reason,
+        max(arrived_at) as arrived_at
+    from {{ ref('stg_disputes') }}
+    group by event_id
+),
+
+{% if is_incremental() %}
+-- What arrived since the last run, by each way in: a transaction (also one whose features a late line corrected), an
+-- alert, a dispute. Lines of one arrival may be committed in two steps, so the newest arrival is looked at again, and
+-- rows that are here already are passed over.
+held as (
+    select event_id, features_arrived_at, alerts_arrived_at, alert_rows, disputes from {{ this }}
+),
+
+changed as (
+    select features.event_id
+    from features
+    left anti join held
+        on features.event_id = held.event_id and features.arrived_at = held.features_arrived_at
+    where features.arrived_at >= {{ newest('features_arrived_at') }}
+    union
+    select alerts.event_id
+    from alerts
+    left anti join held
+        on alerts.event_id = held.event_id
+        and alerts.arrived_at = held.alerts_arrived_at
+        and alerts.alert_rows = held.alert_rows
+    where alerts.arrived_at >= {{ newest('alerts_arrived_at') }}
+    union
+    select disputes.event_id
+    from disputes
+    left anti join held
+        on disputes.event_id = held.event_id and disputes.disputes = held.disputes
+    where disputes.arrived_at >= {{ newest('disputes_arrived_at') }}
+),
+{% else %}
+changed as (
+    select event_id from transactions
+),
+{% endif %}
+
+joined as (
+    select
+        transactions.event_id,
+        transactions.user_id,
+        transactions.merchant_id,
+        transactions.amount,
+        transactions.currency,
+        transactions.country,
+        transactions.channel,
+        transactions.event_time,
+        date_trunc('hour', transactions.event_time) as event_hour,
+        transactions.event_date,
+        features.txn_count_5m,
+        features.amount_sum_5m,
+        features.distinct_merchants_5m,
+        features.distinct_countries_5m,
+        features.seconds_since_previous,
+        features.country_changed,
+        coalesce(alerts.alerts, 0) as alerts,
+        coalesce(alerts.alert_rules, array()) as alert_rules,
+        coalesce(disputes.disputes, 0) as disputes,
+        disputes.event_id is not null as is_chargeback,
+        disputes.chargeback_reported_at,
+        disputes.chargeback_reason,
+        features.arrived_at as features_arrived_at,
+        coalesce(alerts.alert_rows, 0) as alert_rows,
+        alerts.arrived_at as alerts_arrived_at,
+        disputes.arrived_at as disputes_arrived_at
+    from transactions
+    left semi join changed on transactions.event_id = changed.event_id
+    -- A transaction enters the fact with its features, so an inner join: it comes with the next run otherwise.
+    inner join features on transactions.event_id = features.event_id
+    left join alerts on transactions.event_id = alerts.event_id
+    left join disputes on transactions.event_id = disputes.event_id
+)
+
+select * from joined

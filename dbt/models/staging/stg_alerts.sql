@@ -1,0 +1,15 @@
+with source as (
+    select * from {{ source('alerts', 'alerts') }}
+),
+
+renamed as (
+    select
+        event_id,
+        rule,
+        severity,
+        state = 'open' as is_open,
+        inputs_arrived_at as arrived_at
+    from source
+)
+
+select * from renamed
