@@ -14,7 +14,7 @@ _NOT_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 @cache
 def countries() -> tuple[str, ...]:
     """ISO 3166-1 alpha-2 codes (and XK), sorted."""
-    territories = Locale("en").territories
+    territories = [str(code) for code in Locale("en").territories]
     return tuple(sorted(c for c in territories if len(c) == 2 and c.isalpha() and c not in _NOT_COUNTRIES))
 
 

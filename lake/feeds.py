@@ -85,7 +85,10 @@ TRANSACTIONS = Feed(
         Field("product_id", Kind.IDENTIFIER, "What was bought", required=False),
         Field("quantity", Kind.INTEGER, "How many of the product, at least 0", required=False),
         Field(
-            "channel", Kind.TEXT, "How it was paid: `card_present` or `online`", required=False,
+            "channel",
+            Kind.TEXT,
+            "How it was paid: `card_present` or `online`",
+            required=False,
             choices=("card_present", "online"),
         ),
         Field("status", Kind.TEXT, "What the producer says of the payment, such as `approved`", required=False),

@@ -8,6 +8,7 @@ import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _BLOCK = 1 << 20
@@ -36,11 +37,9 @@ def land_lines(lines: Iterable[str], folder: Path, name: str) -> Path:
     """Write lines (without newlines) as one inbox file, gzip'd where `name` ends in `.gz`."""
     target = folder / name
     hidden = _hidden(target)
-    opened = gzip.open(hidden, "wt", encoding="utf-8") if name.endswith(".gz") else hidden.open("w", encoding="utf-8")
-    with opened as write:
+    with _opened(hidden, "wb", zipped=name.endswith(".gz")) as write:
         for line in lines:
-            write.write(line)
-            write.write("\n")
+            write.write(line.encode("utf-8") + b"\n")
     return _show(target)
 
 
@@ -63,10 +62,19 @@ def count_lines(path: Path) -> int:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    opened = gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
-    with opened as read:
-        while block := read.read(_BLOCK):
+    with open_file(path) as read:
+        # read1 hands over what could be unpacked before a damaged place; read would drop it.
+        while block := read.read1(_BLOCK):
             yield block
+
+
+def open_file(path: Path) -> Any:
+    """A file as bytes, unpacked where its name ends in `.gz`."""
+    return _opened(path, "rb", zipped=path.name.endswith(".gz"))
+
+
+def _opened(path: Path, mode: str, *, zipped: bool) -> Any:
+    return gzip.open(path, mode) if zipped else path.open(mode)
 
 
 def _hidden(target: Path) -> Path:

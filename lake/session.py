@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -16,16 +18,17 @@ from lake.settings import Settings
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 
 
-def build_session(settings: Settings, name: str = "risklake") -> SparkSession:
+def build_session(settings: Settings, name: str = "risklake", log: Path | None = None) -> SparkSession:
     """A session on the configured Spark, in which the tables of the lake have their names.
 
-    Master, catalog and storage come from `spark-defaults.conf` or `spark-submit`, never from here. Raises
-    `MachineError` where Java or Delta Lake is missing.
+    Master, catalog and storage come from `spark-defaults.conf` or `spark-submit`, never from here. With `log`, what
+    Spark's Java process writes to stderr goes to that file. Raises `MachineError` where Java or Delta Lake is missing.
     """
     _require_java()
     # Workers must run the Python of this environment, not the system's.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    spark = SparkSession.builder.appName(name).getOrCreate()
+    with _stderr_into(log) if log else nullcontext():
+        spark = SparkSession.builder.appName(name).getOrCreate()
     if spark.conf.get("spark.sql.catalog.spark_catalog", "") != DELTA_CATALOG:
         spark.stop()
         raise MachineError(
@@ -58,6 +61,20 @@ def registration_statements(settings: Settings, names: list[str]) -> list[str]:
         for name in names
     ]
     return statements
+
+
+@contextmanager
+def _stderr_into(log: Path) -> Iterator[None]:
+    """Start child processes with their stderr in a file; this process keeps its own."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        own = os.dup(2)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
 
 
 def _quoted(text: str) -> str:

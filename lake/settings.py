@@ -80,14 +80,14 @@ def load_settings(
     for name, value in (flags or {}).items():
         if value is not None:
             found[name] = (value, "flag")
-    values = {name: _checked(name, value, source) for name, (value, source) in found.items()}
+    checked: dict[str, Any] = {name: _checked(name, value, source) for name, (value, source) in found.items()}
     sources = {name: source for name, (_, source) in found.items()}
-    root = str(values.get("lake_root", Settings.lake_root))
+    root = str(checked.get("lake_root", Settings.lake_root))
     if "://" not in root:
         root = str((folder / Path(root).expanduser()).resolve())
     elif root.startswith("file://"):
         root = root.removeprefix("file://")
-    return Settings(**{**values, "lake_root": root}, sources=sources)
+    return Settings(**{**checked, "lake_root": root}, sources=sources)
 
 
 def describe(settings: Settings) -> list[dict[str, str]]:

@@ -91,9 +91,7 @@ def merge_changes(
     (merge.whenNotMatchedInsertAll() if insert else merge).execute()
 
 
-def stream_into(
-    rows: DataFrame, settings: Settings, name: str, *, query: str, continuous: bool
-) -> StreamingQuery:
+def stream_into(rows: DataFrame, settings: Settings, name: str, *, query: str, continuous: bool) -> StreamingQuery:
     """Start a stream that appends to a table; Delta's sink makes each micro-batch count once."""
     writer = rows.select(TABLES[name].column_names).writeStream.format("delta").outputMode("append")
     writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
@@ -159,22 +157,20 @@ def _create(spark: SparkSession, settings: Settings, table: Table) -> None:
 
 def _comparable(table: Table) -> list[str]:
     # Maps cannot be compared; a map column always changes together with another one here.
-    return [
-        c.name for c in table.columns if c.name not in table.keys and c.type.typeName() != "map"
-    ]
+    return [c.name for c in table.columns if c.name not in table.keys and c.type.typeName() != "map"]
 
 
-def _trigger(writer: object, settings: Settings, continuous: bool):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _trigger(writer: object, settings: Settings, continuous: bool):  # type: ignore[no-untyped-def]
     if continuous:
         return writer.trigger(processingTime=f"{settings.trigger_seconds} seconds")  # type: ignore[attr-defined]
     return writer.trigger(availableNow=True)  # type: ignore[attr-defined]
 
 
-def _hadoop_path(spark: SparkSession, path: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _hadoop_path(spark: SparkSession, path: str):  # type: ignore[no-untyped-def]
     return spark._jvm.org.apache.hadoop.fs.Path(path)  # type: ignore[union-attr]
 
 
-def _file_system(spark: SparkSession, path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _file_system(spark: SparkSession, path):  # type: ignore[no-untyped-def]
     return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf())
 
 
@@ -189,4 +185,3 @@ def _folders(spark: SparkSession, path: str) -> list[str]:
     if not system.exists(target):
         return []
     return sorted(status.getPath().getName() for status in system.listStatus(target) if status.isDirectory())
-

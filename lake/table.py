@@ -50,9 +50,7 @@ class Table:
     @property
     def schema(self) -> StructType:
         """The Spark schema, with each column's comment."""
-        return StructType(
-            [StructField(c.name, c.type, c.nullable, {"comment": c.comment}) for c in self.columns]
-        )
+        return StructType([StructField(c.name, c.type, c.nullable, {"comment": c.comment}) for c in self.columns])
 
     @property
     def column_names(self) -> list[str]:

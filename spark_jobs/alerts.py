@@ -38,8 +38,16 @@ def evaluate(watched: DataFrame, rules: list[Rule]) -> DataFrame:
     fired = F.array_compact(F.array(*(_fired(rule) for rule in rules)))
     exploded = watched.select("*", F.explode(fired).alias("alert"))
     return exploded.select(
-        "event_id", "alert.rule", "user_id", "event_time", "event_date", "alert.severity",
-        F.lit("open").alias("state"), "alert.reason", "alert.fired_on", "inputs_arrived_at",
+        "event_id",
+        "alert.rule",
+        "user_id",
+        "event_time",
+        "event_date",
+        "alert.severity",
+        F.lit("open").alias("state"),
+        "alert.reason",
+        "alert.fired_on",
+        "inputs_arrived_at",
     )
 
 
@@ -50,8 +58,10 @@ def require_valid(spark: SparkSession, rules: list[Rule]) -> None:
     for rule in rules:
         for name in rule.placeholders:
             if name not in WATCHED_COLUMNS:
-                raise RuleError(f"Rule {rule.name}: the reason names {{{name}}}, which is no column. "
-                                f"Known: {', '.join(WATCHED_COLUMNS)}")
+                raise RuleError(
+                    f"Rule {rule.name}: the reason names {{{name}}}, which is no column. "
+                    f"Known: {', '.join(WATCHED_COLUMNS)}"
+                )
         try:
             kind = empty.select(F.expr(rule.condition).alias("fires")).schema["fires"].dataType.simpleString()
         except AnalysisException as error:
@@ -62,10 +72,11 @@ def require_valid(spark: SparkSession, rules: list[Rule]) -> None:
 
 
 def withdrawn(standing: DataFrame, changed: DataFrame, fired: DataFrame) -> DataFrame:
-    """The standing alerts of changed events whose rule no longer fires, as withdrawn."""
-    of_changed = standing.join(changed.select("event_id"), on="event_id", how="left_semi").where("state = 'open'")
+    """The standing alerts of changed events whose rule no longer fires, as withdrawn by the line that changed them."""
+    of_now = standing.where("state = 'open'").drop("inputs_arrived_at")
+    of_changed = of_now.join(changed.select("event_id", "inputs_arrived_at"), on="event_id", how="inner")
     gone = of_changed.join(fired.select("event_id", "rule"), on=["event_id", "rule"], how="left_anti")
-    return gone.withColumn("state", F.lit("withdrawn"))
+    return gone.withColumn("state", F.lit("withdrawn")).select(ALERTS.column_names)
 
 
 def start(spark: SparkSession, settings: Settings, *, continuous: bool) -> list[StreamingQuery]:
@@ -84,7 +95,9 @@ def _fired(rule: Rule) -> Column:
     pieces = _pieces(rule.reason)
     text = F.concat(*(shown[piece] if is_name else F.lit(piece) for piece, is_name in pieces))
     alert = F.struct(
-        F.lit(rule.name).alias("rule"), F.lit(rule.severity).alias("severity"), text.alias("reason"),
+        F.lit(rule.name).alias("rule"),
+        F.lit(rule.severity).alias("severity"),
+        text.alias("reason"),
         F.create_map(*(part for pair in values for part in pair)).cast("map<string, string>").alias("fired_on"),
     )
     return F.when(F.expr(rule.condition), alert)

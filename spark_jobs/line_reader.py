@@ -39,8 +39,9 @@ Entry = tuple[int, bytes | None, str | None]
 def read_files(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """For `mapInArrow`: from one row a file (`path`, `modificationTime`) to one row a line (schema `OUTPUT`)."""
     for batch in batches:
-        for path, modified in zip(batch.column("path").to_pylist(), batch.column("modificationTime").to_pylist(),
-                                  strict=True):
+        for path, modified in zip(
+            batch.column("path").to_pylist(), batch.column("modificationTime").to_pylist(), strict=True
+        ):
             yield from _file_batches(path, modified)
 
 
@@ -94,7 +95,7 @@ def _file_entries(path: str, name: str) -> Iterator[Entry]:
 
 def _open(path: str) -> BinaryIO:
     if path.startswith("file:"):
-        return open("/" + path.removeprefix("file:").lstrip("/"), "rb")  # noqa: PTH123, SIM115 (the caller closes it)
+        return open("/" + path.removeprefix("file:").lstrip("/"), "rb")  # noqa: PTH123 (the caller closes it)
     from pyarrow import fs
 
     # Hadoop's name for S3 is s3a, Arrow's is s3; both take credentials and endpoint from the AWS environment.

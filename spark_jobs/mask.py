@@ -21,8 +21,9 @@ def excerpt(line: Column, feed: Feed) -> Column:
     """The start of a line with the feed's own field names in the clear and everything else as its shape."""
     names = "|".join(feed.field_names)
     tokens = F.regexp_extract_all(F.substring(line, 1, EXCERPT_LENGTH), F.lit(rf'(?s)"(?:{names})"\s*:|.'), F.lit(0))
-    return F.array_join(F.transform(tokens, lambda token: F.when(F.length(token) > 1, token)
-                                    .otherwise(_masked(token))), "")
+    return F.array_join(
+        F.transform(tokens, lambda token: F.when(F.length(token) > 1, token).otherwise(_masked(token))), ""
+    )
 
 
 def _masked(text: Column) -> Column:

@@ -55,7 +55,9 @@ def _line_reason(alone: Column) -> Column:
         )
         .when(F.trim("line") == "", reason("empty_line", None, "The line is empty"))
         .when(~F.is_valid_utf8("line"), reason("not_utf8", None, "The line is not UTF-8"))
-        .when(malformed, reason("malformed_json", None,
-                                "The line is not one JSON object: cut off, or followed by something else"))
+        .when(
+            malformed,
+            reason("malformed_json", None, "The line is not one JSON object: cut off, or followed by something else"),
+        )
         .when(F.col("json").isNull(), reason("not_an_object", None, "The line is JSON, but not an object"))
     )

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
@@ -29,7 +29,7 @@ class Job(Protocol):
 
 
 # In the order of the data.
-JOBS: dict[str, Job] = {job.JOB: job for job in (bronze, silver, features, alerts)}  # type: ignore[misc]
+JOBS: dict[str, Job] = {job.JOB: job for job in (bronze, silver, features, alerts)}
 
 _POLL_SECONDS = 0.1
 
@@ -100,7 +100,8 @@ class _Counter:
 
     def progress(self, job: str, queries: list[StreamingQuery], *, done: bool) -> Progress:
         for query in queries:
-            for batch in query.recentProgress if done else [query.lastProgress]:
+            recent: Sequence[Any] = query.recentProgress if done else (query.lastProgress,)
+            for batch in recent:
                 if batch:
                     self._rows[(str(query.id), batch["batchId"])] = batch["numInputRows"]
         return Progress(job, sum(self._rows.values()), time.monotonic() - self._started, done)

@@ -50,8 +50,10 @@ def load_rules(settings: Settings) -> list[Rule]:
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise RuleError(f"The rule file {file} cannot be read ({error.strerror}). Set RISKLAKE_RULES_FILE "
-                        "to a YAML file, or leave it empty for the shipped rules") from error
+        raise RuleError(
+            f"The rule file {file} cannot be read ({error.strerror}). Set RISKLAKE_RULES_FILE "
+            "to a YAML file, or leave it empty for the shipped rules"
+        ) from error
     except yaml.YAMLError as error:
         raise RuleError(f"{file.name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get("rules"), list):

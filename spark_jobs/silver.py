@@ -35,7 +35,8 @@ def typed(lines: DataFrame, feed: Feed) -> DataFrame:
     hashed = [part for c in checked for part in (F.col(c.name), F.col(c.name).isNull())]
     return values.withColumn("event_date", F.to_date(feed.event_time)).withColumn(
         # Nulls are skipped by the hash, so each column also says whether it is one.
-        "content_hash", F.xxhash64(*hashed, F.coalesce("rest", F.lit("")))
+        "content_hash",
+        F.xxhash64(*hashed, F.coalesce("rest", F.lit(""))),
     )
 
 

@@ -80,9 +80,9 @@ def _standard_deviation() -> Column:
     count = F.col("txn_count_5m")
     total = (F.col("amount_sum_5m") * _MINOR_UNITS).cast("decimal(28, 0)")
     squares = F.col("squares_5m").cast("decimal(38, 0)")
-    exact = F.try_subtract(
-        F.try_multiply(count.cast("decimal(19, 0)"), squares), F.try_multiply(total, total)
-    ).cast("double")
+    exact = F.try_subtract(F.try_multiply(count.cast("decimal(19, 0)"), squares), F.try_multiply(total, total)).cast(
+        "double"
+    )
     rough = count * squares.cast("double") - total.cast("double") * total.cast("double")
     scaled = F.coalesce(exact, F.greatest(rough, F.lit(0.0)))
     return F.when(count > 1, F.sqrt(scaled / (count * (count - 1))) / _MINOR_UNITS)

@@ -132,12 +132,22 @@ def _time(feed: Feed, value: _Value, typed: Column) -> Column:
     latest = F.col("arrived_at") + F.make_dt_interval(F.lit(feed.max_future_days))
     return (
         F.when(without_zone, value.reason("no_time_zone", f"{value.name} has no time zone: write Z or +07:00"))
-        .when(unreadable, value.reason("unreadable_time", f"{value.name} ", value.shape,
-                                       " is no ISO 8601 time such as 2026-01-31T23:59:59Z"))
-        .when(typed > latest, value.reason("time_in_future", f"{value.name} lies more than "
-                                           f"{feed.max_future_days} d after the line's arrival"))
-        .when(typed < F.lit(EARLIEST).cast("timestamp"),
-              value.reason("time_too_old", f"{value.name} lies before {EARLIEST}"))
+        .when(
+            unreadable,
+            value.reason(
+                "unreadable_time", f"{value.name} ", value.shape, " is no ISO 8601 time such as 2026-01-31T23:59:59Z"
+            ),
+        )
+        .when(
+            typed > latest,
+            value.reason(
+                "time_in_future", f"{value.name} lies more than {feed.max_future_days} d after the line's arrival"
+            ),
+        )
+        .when(
+            typed < F.lit(EARLIEST).cast("timestamp"),
+            value.reason("time_too_old", f"{value.name} lies before {EARLIEST}"),
+        )
     )
 
 
@@ -149,5 +159,9 @@ def _text(value: _Value, longest: int, *, may_be_empty: bool) -> Column:
     bad = (F.length(value.text) > longest) | value.text.rlike(r"\p{Cntrl}")
     if not may_be_empty:
         bad = bad | (F.trim(value.text) == "")
-    return F.when(bad, value.reason("bad_text", f"{value.name} is empty, longer than {longest} characters, "
-                                    "or holds control characters"))
+    return F.when(
+        bad,
+        value.reason(
+            "bad_text", f"{value.name} is empty, longer than {longest} characters, or holds control characters"
+        ),
+    )

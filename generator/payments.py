@@ -1,0 +1,69 @@
+"""Payments as columns: what honest life and every attack produce, and what the writer turns into lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+NO_DEVICE = -1
+HONEST = 0
+
+# The cheapest and the dearest thing that the simulated world sells, in US dollars.
+LOWEST_USD, HIGHEST_USD = 0.5, 25_000.0
+
+
+@dataclass(frozen=True)
+class Payments:
+    """One row a payment; all columns are of the same length.
+
+    `user`, `merchant` and `country` are positions in the world's tables, `time_ms` milliseconds since the
+    first midnight (UTC), `usd` the worth in US dollars, `device` a number or `NO_DEVICE`, `scenario` is
+    `HONEST` or the number of an attack.
+    """
+
+    user: Integers
+    merchant: Integers
+    usd: Floats
+    country: Integers
+    time_ms: Integers
+    device: Integers
+    method: Integers
+    is_online: Flags
+    is_declined: Flags
+    scenario: Integers
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: Integers) -> Payments:
+        """These rows, in this order."""
+        return Payments(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    def in_time_order(self) -> Payments:
+        """The same payments, the earliest first."""
+        return self.take(np.argsort(self.time_ms, kind="stable"))
+
+    @staticmethod
+    def together(parts: Sequence[Payments]) -> Payments:
+        """The payments of all parts, one part after the other."""
+        return Payments(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Payments)})
+
+
+def within_span(time_ms: Integers, span_ms: int) -> Integers:
+    """Times that run over an end of the span, folded back into it, so that none is lost and none piles up."""
+    return np.abs((span_ms - 1) - np.abs((span_ms - 1) - time_ms)).clip(0, span_ms - 1)
+
+
+def priced(usd: Floats) -> Floats:
+    """Amounts held within what the world sells."""
+    return np.clip(usd, LOWEST_USD, HIGHEST_USD)

@@ -1,0 +1,127 @@
+"""The whole line in one go: input, streams, marts, model, report, and a summary that reconciles."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lake.catalog import LAYERS
+from lake.errors import MachineError, TrainingError, UsageError
+from lake.lease import leases
+from lake.session import build_session
+from lake.settings import Settings
+from risklake import doctor
+from risklake.labelled import find_input, land_input
+from risklake.marts import build_marts
+from risklake.progress import Stages, Update
+from risklake.reset import JOBS
+from risklake.streaming import drain
+from spark_jobs.reconciliation import Status, measure_status
+
+MARKER = ".demo.json"
+# All that a run puts into a lake; nothing else in the folder is ever deleted.
+_FOLDERS = (*LAYERS, "inbox", "truth", "models", "reports", "checkpoints", "logs")
+
+GENERATED: dict[str, Any] = {"rows": 40_000, "days": 24, "users": 600, "merchants": 200}
+DIRT = {
+    "late": 0.01,
+    "duplicate": 0.003,
+    "altered": 0.0005,
+    "corrupt": 0.0005,
+    "wrong_type": 0.0003,
+    "no_zone": 0.0002,
+    "far_future": 0.0002,
+}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a demo shows at its end."""
+
+    status: Status
+    report: dict[str, Any] | None
+    why_no_report: str
+    seconds: dict[str, float]
+
+
+def run_demo(settings: Settings, stages: Stages, given: Path | None, as_of: date | None) -> Summary:
+    """Run the whole line on generated transactions, or on a labelled folder. A run that was cut off goes on."""
+    _require_fit(settings)
+    source = find_input(given) if given else None
+    identity: dict[str, Any] = (
+        {"input": str(source.folder.resolve())} if source else {"generated": GENERATED, "seed": settings.seed}
+    )
+    identity |= {"label_delay_days": settings.label_delay_days}
+    _prepare(settings, identity)
+    with stages.stage("input", "files") as update:
+        if source:
+            land_input(source, settings, update)
+        else:
+            _generate(settings, update)
+    with stages.stage("spark"):
+        spark = build_session(settings, "risklake demo", log=settings.local_path("logs", "spark.log"))
+    summary = _run(spark, settings, stages, as_of)
+    _mark(settings, identity, complete=True)
+    spark.stop()
+    return summary
+
+
+def _run(spark: SparkSession, settings: Settings, stages: Stages, as_of: date | None) -> Summary:
+    from ml import train
+
+    drain(spark, settings, stages)
+    with stages.stage("marts", "models and tests") as update:
+        build_marts(spark, settings, lambda done, total: update(done, total))
+    report, why = None, ""
+    with stages.stage("model"):
+        try:
+            report = train.run(spark, settings, as_of=as_of, progress=lambda text: None)
+        except TrainingError as error:
+            why = str(error)
+    with stages.stage("check"):
+        status = measure_status(spark, settings)
+    return Summary(status, report, why, dict(stages.seconds))
+
+
+def _require_fit(settings: Settings) -> None:
+    wrong = [finding for finding in doctor.check(settings) if not finding.ok and finding.level == "error"]
+    if wrong:
+        raise MachineError("; ".join(f"{finding.message}. {finding.fix}" for finding in wrong))
+
+
+def _generate(settings: Settings, update: Update) -> None:
+    from generator.write import generate
+
+    generate(settings.local_path("inbox"), seed=settings.seed, dirt=DIRT, progress=update, **GENERATED)
+
+
+def _prepare(settings: Settings, identity: dict[str, Any]) -> None:
+    """Empty the lake of a finished demo, keep that of a cut-off one, refuse any other."""
+    root = settings.local_path()
+    present = [root / name for name in _FOLDERS if (root / name).is_dir()]
+    marker = root / MARKER
+    if present and not marker.is_file():
+        raise UsageError(
+            f"{root} holds a lake that no demo made, and a demo starts from an empty one. "
+            "Give another folder with --lake DIR (or LAKE=DIR for make)"
+        )
+    before = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
+    if before != identity | {"complete": False}:
+        with leases(settings, list(JOBS)):
+            for folder in present:
+                shutil.rmtree(folder)
+    _mark(settings, identity, complete=False)
+
+
+def _mark(settings: Settings, identity: dict[str, Any], *, complete: bool) -> None:
+    marker = settings.local_path(MARKER)
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    hidden = marker.with_suffix(".part")
+    hidden.write_text(json.dumps(identity | {"complete": complete}), encoding="utf-8")
+    hidden.replace(marker)

@@ -1,0 +1,100 @@
+"""Progress of long work: a bar with rate and remaining time on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+PLAIN_LINE_SECONDS = 10.0
+
+# Called with how much is done, and with the total once it is known.
+Update = Callable[..., None]
+
+
+@dataclass
+class Stages:
+    """The stages of one run and how long each took. Write to stderr, so that stdout stays for results."""
+
+    console: Console = field(default_factory=lambda: Console(stderr=True))
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, unit: str = "rows", total: float | None = None) -> Iterator[Update]:
+        """Time one stage and show its progress; gives a function to report it with."""
+        started = time.monotonic()
+        done = _Done(total)
+        if self.console.is_terminal:
+            with _bar(self.console) as bar:
+                task = bar.add_task(name, total=total, unit=unit, rate="")
+                yield partial(_advance, bar, task, done, started)
+        else:
+            self.console.print(f"{name} …", highlight=False)
+            yield partial(self._plain, f"{name}: ", unit, done, started, [started])
+        took = time.monotonic() - started
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 1)
+        self.console.print(f"{name}: {_summary(done, unit, took)}", highlight=False)
+
+    def _plain(
+        self,
+        prefix: str,
+        unit: str,
+        done: _Done,
+        started: float,
+        last: list[float],
+        amount: float,
+        total: float | None = None,
+    ) -> None:
+        done.take(amount, total)
+        now = time.monotonic()
+        if now - last[0] < PLAIN_LINE_SECONDS:
+            return
+        last[0] = now
+        rate = done.amount / (now - started)
+        share = f" of {done.total:,.0f}" if done.total else ""
+        left = f", about {(done.total - done.amount) / rate:,.0f} s left" if done.total and rate else ""
+        self.console.print(f"{prefix}{done.amount:,.0f}{share} {unit}, {rate:,.0f}/s{left}", highlight=False)
+
+
+@dataclass
+class _Done:
+    total: float | None
+    amount: float = 0.0
+
+    def take(self, amount: float, total: float | None) -> None:
+        self.amount = amount
+        self.total = total if total is not None else self.total
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description:<10}"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.completed:,.0f} {task.fields[unit]} {task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _advance(
+    bar: Progress, task: TaskID, done: _Done, started: float, amount: float, total: float | None = None
+) -> None:
+    done.take(amount, total)
+    elapsed = time.monotonic() - started
+    rate = f"({amount / elapsed:,.0f}/s)" if elapsed > 0.5 else ""
+    bar.update(task, completed=amount, total=done.total, rate=rate)
+
+
+def _summary(done: _Done, unit: str, took: float) -> str:
+    if not done.amount:
+        return f"{took:.1f} s"
+    return f"{done.amount:,.0f} {unit} in {took:.1f} s ({done.amount / max(took, 0.001):,.0f}/s)"

@@ -1,0 +1,158 @@
+"""What the command line prints: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lake.errors import UsageError
+from lake.settings import Settings
+
+if TYPE_CHECKING:
+    from risklake.demo import Summary
+    from risklake.doctor import Finding
+    from spark_jobs.reconciliation import Status
+
+console = Console()
+
+
+def show_json(value: Any) -> None:
+    """Print strict JSON on stdout."""
+    json.dump(value, sys.stdout, indent=2, allow_nan=False, default=str)
+    sys.stdout.write("\n")
+
+
+def show_status(status: Status) -> None:
+    """The reconciliation, the alerts and the quarantine of a lake."""
+    feeds = Table(
+        "feed",
+        *(_right(name) for name in ("lines in", "bronze", "silver", "quarantined", "duplicates")),
+        "",
+        title="Where every line stands",
+        title_justify="left",
+        title_style="bold",
+    )
+    for name, counts in status.feeds.items():
+        mark = "[green]consistent[/]" if counts.is_consistent else "[red]inconsistent[/]"
+        feeds.add_row(name, *(f"{count:,}" for count in counts.as_dict().values()), mark)
+    console.print(feeds)
+    parity = "not compared"
+    if status.parity:
+        parity = (
+            f"{status.parity.compared:,} compared with a batch recomputation, {status.parity.differing:,} differing"
+        )
+    console.print(f"features.user_5m: {status.feature_rows:,} rows; {parity}", highlight=False)
+    _counts("Open alerts by rule", "rule", status.alerts)
+    _counts("Quarantine by reason", "reason", status.quarantine)
+    ages = ", ".join(f"{name} {_age(seconds)}" for name, seconds in status.freshness_s.items())
+    console.print(f"Newest line known: {ages}", highlight=False)
+
+
+def show_report(report: dict[str, Any], settings: Settings) -> None:
+    """The figures of each model beside the base rate, and where the page lies."""
+    models = Table(
+        "model",
+        _right("average precision"),
+        _right("95 % interval"),
+        _right("AUC"),
+        *(_right(f"card precision at {k}") for k in ("20", "100")),
+        title=f"Model, tested on {report['test'][0]} to {report['test'][1]}: base rate "
+        f"{report['base_rate']:.4f} ({report['test_frauds']:,} of {report['test_events']:,})",
+        title_justify="left",
+        title_style="bold",
+    )
+    for name, figures in report["models"].items():
+        low, high = figures.get("average_precision_ci") or (None, None)
+        at = figures.get("card_precision_at") or {}
+        promoted = " [green](promoted)[/]" if name == report["promoted"] else ""
+        models.add_row(
+            f"{name}{promoted}",
+            _figure(figures["average_precision"]),
+            f"{_figure(low)} - {_figure(high)}",
+            _figure(figures["auc"]),
+            _figure(at.get("20")),
+            _figure(at.get("100")),
+        )
+    console.print(models)
+    if report["promoted"] is None:
+        console.print(f"No model is promoted: {report.get('why', 'see the report')}", highlight=False)
+    console.print(
+        f"Report: {settings.path('reports', 'model-' + report['as_of'] + '.html')}", highlight=False, soft_wrap=True
+    )
+
+
+def show_summary(summary: Summary, settings: Settings) -> None:
+    """The end of a demo."""
+    show_status(summary.status)
+    if summary.report:
+        show_report(summary.report, settings)
+    else:
+        console.print(f"[yellow]No model report:[/] {summary.why_no_report}", highlight=False)
+    stages = ", ".join(f"{name} {seconds:.0f}" for name, seconds in summary.seconds.items())
+    console.print(f"Seconds: {stages}; {sum(summary.seconds.values()):.0f} in all", highlight=False)
+    console.print(
+        'Next: open the report above in a browser, ask `risklake sql "select * from '
+        'marts.mart_risk_monitoring" --limit 20`, or `make notebook`.',
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def read_report(settings: Settings, as_of: date | None) -> dict[str, Any]:
+    """A written model report. Raises `UsageError` if there is none."""
+    name = f"model-{as_of}.json" if as_of else "latest.json"
+    file = settings.local_path("reports", name)
+    if not file.is_file():
+        raise UsageError(f"There is no report {file}. Run `risklake train`")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def show_settings(rows: list[dict[str, str]]) -> None:
+    """Each setting with its value, source and meaning."""
+    table = Table("setting", "value", "from", "environment", "meaning", header_style="bold")
+    for row in rows:
+        table.add_row(row["name"], row["value"], row["source"], row["variable"], row["meaning"])
+    console.print(table)
+
+
+def show_findings(findings: list[Finding]) -> None:
+    """What the doctor found, with the fix where something is wrong."""
+    table = Table("check", "", "finding", "fix", header_style="bold")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.ok else ("[red]error[/]" if finding.level == "error" else "[yellow]warning[/]")
+        table.add_row(finding.name, mark, finding.message, "" if finding.ok else finding.fix)
+    console.print(table)
+
+
+def _counts(title: str, name: str, counts: dict[str, int]) -> None:
+    if not counts:
+        return
+    table = Table(name, _right("count"), title=title, title_justify="left", title_style="bold")
+    for key, count in sorted(counts.items(), key=lambda item: -item[1]):
+        table.add_row(key, f"{count:,}")
+    console.print(table)
+
+
+def _right(name: str) -> Any:
+    from rich.table import Column
+
+    return Column(name, justify="right")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return "none yet"
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
