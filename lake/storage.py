@@ -126,10 +126,11 @@ def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: 
     if _exists(spark, checkpoint(settings, query) + "/metadata"):
         return
     for name in written:
-        if not read(spark, settings, name).isEmpty():
+        # A new table has one commit, that which made it.
+        if len(_files(spark, settings.table_path(name) + "/_delta_log", ".json")) > 1:
             raise CheckpointError(
-                f"{name} holds rows, but the checkpoint of `{query}` is gone: starting would write them twice. "
-                f"Run `risklake reset --layer {TABLES[name].layer}` to rebuild the table from the layer below"
+                f"{name} has been written, but the checkpoint of `{query}` is gone: starting would write its rows "
+                f"twice. Run `risklake reset --layer {TABLES[name].layer}` to rebuild it from the layer below"
             )
 
 
@@ -185,3 +186,9 @@ def _folders(spark: SparkSession, path: str) -> list[str]:
     if not system.exists(target):
         return []
     return sorted(status.getPath().getName() for status in system.listStatus(target) if status.isDirectory())
+
+
+def _files(spark: SparkSession, path: str, suffix: str) -> list[str]:
+    target = _hadoop_path(spark, path)
+    names = (status.getPath().getName() for status in _file_system(spark, target).listStatus(target))
+    return sorted(name for name in names if name.endswith(suffix))

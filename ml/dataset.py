@@ -7,7 +7,7 @@ from datetime import date
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F  # noqa: N812 - the customary name
+from pyspark.sql import functions as F
 
 from lake import storage
 from lake.errors import TrainingError
@@ -26,8 +26,9 @@ class Dataset:
     """What one training needs; times are UTC without zone.
 
     `train` and `test` have one row a transaction, ordered by time: `event_id`, `FROM_TRANSACTIONS`, `FROM_USER_5M`,
-    `day`, `reported_at` (first fraud dispute, NaT for none); `test` also `user_id` and `reason`. `known_at` is when a user's first fraud
-    since `train_from` was reported, indexed by user. `without_features` counts transactions that were left out.
+    `day`, `reported_at` (first fraud dispute, NaT for none); `test` also `user_id` and `reason`. `known_at` is when
+    a user's first fraud since `train_from` was reported, indexed by user. `without_features` counts transactions
+    that were left out because they had no feature row.
     """
 
     train: pd.DataFrame
@@ -41,7 +42,8 @@ def lake_days(spark: SparkSession, settings: Settings) -> LakeDays:
     missing = set(TABLES_READ) - set(storage.tables_on_disk(spark, settings))
     if missing:
         raise TrainingError(
-            f"The lake {settings.lake_root} has no {', '.join(sorted(missing))}. Fill it first: `risklake stream --once`"
+            f"The lake {settings.lake_root} has no {', '.join(sorted(missing))}. "
+            "Fill it first: `risklake stream --once`"
         )
     days = storage.read(spark, settings, "silver.transactions").agg(F.min("event_date"), F.max("event_date"))
     reported = storage.read(spark, settings, "silver.disputes").agg(F.max("event_date"))
@@ -59,12 +61,10 @@ def load(spark: SparkSession, settings: Settings, windows: Windows) -> Dataset:
     transactions = storage.read(spark, settings, "silver.transactions")
     features = storage.read(spark, settings, "features.user_5m")
     labels = fraud_labels(storage.read(spark, settings, "silver.disputes"), windows.train_from)
-    train = _events(transactions, features, labels, windows.train_from, windows.train_to)
-    test = _events(transactions, features, labels, windows.test_from, windows.test_to)
-    train, train_without = _with_features(
-        _to_pandas(train.drop("user_id", "reason")), "train", windows.train_from, windows.train_to
-    )
-    test, test_without = _with_features(_to_pandas(test), "test", windows.test_from, windows.test_to)
+    learnt = _events(transactions, features, labels, windows.train_from, windows.train_to).drop("user_id", "reason")
+    judged = _events(transactions, features, labels, windows.test_from, windows.test_to)
+    train, train_without = _with_features(_to_pandas(learnt), "train", windows.train_from, windows.train_to)
+    test, test_without = _with_features(_to_pandas(judged), "test", windows.test_from, windows.test_to)
     known = _to_pandas(users_known(transactions, labels, windows.train_from, windows.test_to))
     return Dataset(train, test, known.set_index("user_id")["known_at"], train_without + test_without)
 

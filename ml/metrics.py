@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
 RESAMPLES = 400
+FEWEST_USERS = 5
 _RESAMPLES_AT_ONCE = 16
 
 
@@ -55,9 +56,10 @@ def average_precision_interval(
 ) -> tuple[float, float] | None:
     """95 % percentile interval of the average precision over resampled users.
 
-    Resamples that drew no fraud are left out; None where that is more than half of them.
+    None where the frauds are of fewer than `FEWEST_USERS` users: the draws would hardly differ, and the interval be
+    far too narrow. Resamples that drew no fraud are left out.
     """
-    if not is_fraud.any():
+    if len(np.unique(resamples.user[is_fraud])) < FEWEST_USERS:
         return None
     order = np.argsort(-scores, kind="stable")
     last_of_ties = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
@@ -68,8 +70,6 @@ def average_precision_interval(
     ]
     values = np.concatenate(drawn)
     values = values[~np.isnan(values)]
-    if len(values) * 2 < len(resamples.counts):
-        return None
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 

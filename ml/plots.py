@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib as mpl
+import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -23,7 +25,7 @@ COLOURS = {
 FRAUD, LEGITIMATE = "#e0483e", "#8a8f98"
 _INK = "#010203"
 _MOST_POINTS = 400
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "risklake",
     "font.family": "sans-serif",
@@ -84,8 +86,8 @@ def daily_plot(daily: pd.DataFrame) -> str:
                 days[~is_test], later[~is_test], bottom=known[~is_test], color="#d08700", label="train, reported later"
             )
         axes.bar(days[is_test], later[is_test], color=FRAUD, label="test")
-        axes.xaxis.set_major_locator(mpl.dates.AutoDateLocator(maxticks=6))
-        axes.xaxis.set_major_formatter(mpl.dates.DateFormatter("%d %b"))
+        axes.xaxis.set_major_locator(mdates.AutoDateLocator(maxticks=6))
+        axes.xaxis.set_major_formatter(mdates.DateFormatter("%d %b"))
         _legend_above(figure, axes)
         return _svg(figure, "daily")
 

@@ -80,8 +80,8 @@ def notes(report: dict[str, Any]) -> list[str]:
     """What a reader must know before trusting the figures; one sentence or two each."""
     later, known = report["train_frauds_later"], report["train_frauds_known"]
     found = [
-        f"At training ({report['trained_at_moment']}), {known:,} frauds of the train days had been reported. {later:,} more "
-        "were reported later: training took them for legitimate, as a bank would have had to.",
+        f"At training ({report['trained_at_moment']}), {known:,} frauds of the train days had been reported. {later:,} "
+        "more were reported later: training took them for legitimate, as a bank would have had to.",
         "A fraud is a payment with a dispute whose reason starts with “fraud”. Frauds that nobody disputes count as "
         "legitimate, so true precision may be higher, and true recall lower, than shown.",
         "Features are computed by event time, with late lines put right. Where lines arrive late, a model in operation "

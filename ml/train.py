@@ -48,7 +48,8 @@ def run(
     days = lake_days(spark, settings)
     chosen = plan(days, settings, as_of)
     tell(
-        f"Reading {chosen.train_from} to {chosen.train_to} for training, {chosen.test_from} to {chosen.test_to} for the test"
+        f"Reading {chosen.train_from} to {chosen.train_to} for training, "
+        f"{chosen.test_from} to {chosen.test_to} for the test"
     )
     data = load(spark, settings, chosen)
     outcome = train_and_judge(data, chosen, settings.seed, tell)

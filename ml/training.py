@@ -55,7 +55,7 @@ def train_and_judge(data: Dataset, windows: Windows, seed: int, tell: Callable[[
         "why": why,
         "candidate": None if candidate is None else vars(candidate),
         "models": entries,
-        "thresholds": _thresholds(test, scores, promoted or (candidate and candidate.name)),
+        "thresholds": _thresholds(test, scores, candidate.name if candidate else None),
     }
     return Outcome(figures, fitted, scores, test, daily_frauds(data.train, is_fraud, test))
 

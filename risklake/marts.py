@@ -70,7 +70,9 @@ class _Counter:
     def take(self, event: Any) -> None:
         if event.info.name in ("LogModelResult", "LogTestResult"):
             self._done += 1
-            self._report(self._done, event.data.total)
+            # dbt names the number of nodes differently for tests and for models.
+            total = event.data.num_models if event.info.name == "LogTestResult" else event.data.total
+            self._report(self._done, total)
 
 
 @contextmanager

@@ -1,26 +1,57 @@
-"""Fixtures for all tests: one Spark session, and the settings of an empty lake."""
+"""One Spark session for the whole suite, a lake of its own for each test, and builders that name only what matters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
+from lake.inbox import land_lines
 from lake.session import build_session
 from lake.settings import Settings, load_settings
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """One session for the whole run."""
-    session = build_session(load_settings({"lake_root": str(tmp_path_factory.mktemp("lake"))}), "tests")
+    root = tmp_path_factory.mktemp("session") / "lake"
+    session = build_session(load_settings({"lake_root": str(root)}, environment={}), "tests")
     yield session
     session.stop()
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """Settings of an empty lake of the test's own."""
-    return load_settings({"lake_root": str(tmp_path / "lake")}, environment={})
+    return load_settings({"lake_root": str(tmp_path / "lake")}, environment={}, folder=tmp_path)
+
+
+@pytest.fixture
+def transaction() -> Callable[..., str]:
+    """Builds the line of a transaction; a field set to None is left out."""
+
+    def build(event_id: str = "e1", **fields: Any) -> str:
+        base = {
+            "event_id": event_id,
+            "user_id": "u1",
+            "merchant_id": "m1",
+            "amount": 10.5,
+            "currency": "EUR",
+            "country": "DE",
+            "event_time": "2026-01-05T10:00:00Z",
+        }
+        return json.dumps({key: value for key, value in (base | fields).items() if value is not None})
+
+    return build
+
+
+@pytest.fixture
+def land(settings: Settings) -> Callable[..., Path]:
+    """Puts lines into the inbox of the test's lake."""
+
+    def put(lines: list[str], name: str = "a.jsonl", feed: str = "transactions") -> Path:
+        return land_lines(lines, settings.local_path("inbox", feed), name)
+
+    return put

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 import skops.io
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F  # noqa: N812
+from pyspark.sql import functions as F
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -169,7 +169,7 @@ def fill_lake(spark: SparkSession, settings: Settings, events: pd.DataFrame) -> 
 
 def _append(spark: SparkSession, settings: Settings, name: str, events: pd.DataFrame, date_of: str) -> None:
     zoned = {c: events[c].dt.tz_localize("UTC") for c in ("event_time", "reported_at")}
-    rows = spark.createDataFrame(pa.Table.from_pandas(events.assign(**zoned), preserve_index=False))
+    rows = spark.createDataFrame(pa.Table.from_pandas(events.assign(**zoned), preserve_index=False)).coalesce(1)
     rows = rows.withColumn("event_date", F.to_date(date_of))
     fixed = {"arrived_at": F.current_timestamp(), "inputs_arrived_at": F.current_timestamp()}
     rest = {"merchant_id": "m", "country": "GB", "source_file": "f", "line_number": 1, "content_hash": 0}
