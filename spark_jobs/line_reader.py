@@ -15,8 +15,8 @@ from typing import BinaryIO, cast
 import pyarrow as pa
 from pyspark.sql.types import LongType, StringType, StructField, StructType, TimestampType
 
-EMPTY_FILE = "empty_file"
-UNREADABLE_FILE = "unreadable_file"
+# What `read_error` says of a file without lines.
+EMPTY_FILE = "The file is empty"
 
 OUTPUT = StructType(
     [
@@ -61,7 +61,7 @@ def entries(stream: BinaryIO, *, gzipped: bool) -> Iterator[Entry]:
         if any(rest):
             number += 1
             yield number, b"".join(rest), None
-        yield 0, None, f"{UNREADABLE_FILE}: {_plain(error)}"
+        yield 0, None, _plain(error)
         return
     if any(rest):
         yield number + 1, b"".join(rest), None
@@ -87,7 +87,7 @@ def _file_entries(path: str, name: str) -> Iterator[Entry]:
     try:
         stream = _open(path)
     except OSError as error:
-        yield 0, None, f"{UNREADABLE_FILE}: {_plain(error)}"
+        yield 0, None, _plain(error)
         return
     with stream:
         yield from entries(stream, gzipped=name.endswith(".gz"))

@@ -7,21 +7,11 @@ from pyspark.sql import functions as F
 
 from lake.feeds import Feed
 from spark_jobs.line_reader import EMPTY_FILE
-
-# A reason's fields, as in `silver.quarantine`.
-REASON_TYPE = "struct<code: string, field: string, message: string>"
-
-
-def reason(code: str, field: str | None, message: Column | str) -> Column:
-    """One reason: a stable code, the field at fault (null for the line) and a message in words."""
-    text = F.lit(message) if isinstance(message, str) else message
-    return F.struct(
-        F.lit(code).alias("code"), F.lit(field).cast("string").alias("field"), text.cast("string").alias("message")
-    )
+from spark_jobs.reasons import fault
 
 
 def parse(lines: DataFrame, feed: Feed) -> DataFrame:
-    """Add `json` (a struct of variants, one a declared field), `rest` (unknown fields as JSON) and `line_reason`.
+    """Add `json` (a struct of variants, one a declared field), `rest` (unknown fields as JSON) and `line_fault`.
 
     Variants keep apart the number 12.5 and the text "12.5"; `from_json` does not, and reads "12,50" as 1250.
     """
@@ -35,7 +25,7 @@ def parse(lines: DataFrame, feed: Feed) -> DataFrame:
     opened = whole.withColumn("json", F.try_variant_get(value, "$", f"struct<{fields}>"))
     return (
         opened.withColumn("rest", _rest(F.try_variant_get(value, "$", "map<string, variant>"), feed))
-        .withColumn("line_reason", _line_reason(alone))
+        .withColumn("line_fault", _line_fault(alone))
         .drop("document")
     )
 
@@ -45,19 +35,12 @@ def _rest(fields: Column, feed: Feed) -> Column:
     return F.when(F.size(unknown) > 0, F.to_json(unknown))
 
 
-def _line_reason(alone: Column) -> Column:
-    malformed = F.col("document").isNull() | ~alone
+def _line_fault(alone: Column) -> Column:
     return (
-        F.when(F.col("read_error") == EMPTY_FILE, reason("empty_file", None, "The file holds no line"))
-        .when(
-            F.col("read_error").isNotNull(),
-            reason("unreadable_file", None, F.concat(F.lit("The file could not be read on: "), "read_error")),
-        )
-        .when(F.trim("line") == "", reason("empty_line", None, "The line is empty"))
-        .when(~F.is_valid_utf8("line"), reason("not_utf8", None, "The line is not UTF-8"))
-        .when(
-            malformed,
-            reason("malformed_json", None, "The line is not one JSON object: cut off, or followed by something else"),
-        )
-        .when(F.col("json").isNull(), reason("not_an_object", None, "The line is JSON, but not an object"))
+        F.when(F.col("read_error") == EMPTY_FILE, fault("empty_file"))
+        .when(F.col("read_error").isNotNull(), fault("unreadable_file", text=F.col("read_error")))
+        .when(F.trim("line") == "", fault("empty_line"))
+        .when(~F.is_valid_utf8("line"), fault("not_utf8"))
+        .when(F.col("document").isNull() | ~alone, fault("malformed_json"))
+        .when(F.col("json").isNull(), fault("not_an_object"))
     )

@@ -14,8 +14,9 @@ from lake.feeds import FEEDS, Feed
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs.mask import excerpt
-from spark_jobs.parse import REASON_TYPE, parse, reason
-from spark_jobs.validate import check, opened, reasons
+from spark_jobs.parse import parse
+from spark_jobs.reasons import REASON_TYPE, fault, reasons
+from spark_jobs.validate import check, faults, opened
 
 JOB = "silver"
 
@@ -26,11 +27,11 @@ _ARRIVAL_ORDER = ("file_modified_at", "source_file", "line_number")
 
 
 def typed(lines: DataFrame, feed: Feed) -> DataFrame:
-    """From bronze rows to the feed's typed columns, with `reasons` (empty for a good line), one row a line."""
+    """From bronze rows to the feed's typed columns, with `faults` (none for a good line), one row a line."""
     checked = [check(field, feed) for field in feed.fields]
     parsed = opened(parse(lines, feed), feed)
     values = parsed.select(
-        *(c.value for c in checked), "rest", reasons(checked).alias("reasons"), "line", *_ARRIVAL_ORDER, "arrived_at"
+        *(c.value for c in checked), "rest", faults(checked).alias("faults"), "line", *_ARRIVAL_ORDER, "arrived_at"
     )
     hashed = [part for c in checked for part in (F.col(c.name), F.col(c.name).isNull())]
     return values.withColumn("event_date", F.to_date(feed.event_time)).withColumn(
@@ -46,7 +47,7 @@ def decided(rows: DataFrame, events: DataFrame, feed: Feed) -> DataFrame:
     The first line of an id, in the order of arrival, is the event; a later one is a duplicate, or goes to quarantine
     if its content differs. A line that silver holds already is accepted again, so a replayed batch decides alike.
     """
-    good, bad = rows.where(F.size("reasons") == 0), rows.where(F.size("reasons") > 0)
+    good, bad = rows.where(F.size("faults") == 0), rows.where(F.size("faults") > 0)
     held = events.join(good.select(feed.key).distinct(), on=feed.key, how="left_semi").select(
         feed.key,
         F.col("content_hash").alias("held_hash"),
@@ -58,13 +59,13 @@ def decided(rows: DataFrame, events: DataFrame, feed: Feed) -> DataFrame:
     is_event = F.when(F.col("held_file").isNotNull(), is_held_itself).otherwise(F.row_number().over(of_one_id) == 1)
     first_hash = F.first("content_hash").over(of_one_id.rowsBetween(Window.unboundedPreceding, Window.currentRow))
     is_altered = F.col("content_hash") != F.coalesce("held_hash", first_hash)
-    altered = reason("altered_duplicate", feed.key, "An earlier line has this id and other content")
     compared = good.join(held, on=feed.key, how="left").withColumn(
         "outcome",
         F.when(is_event, ACCEPTED).when(is_altered, QUARANTINED).otherwise(F.lit(DUPLICATE)),
     )
     settled = compared.withColumn(
-        "reasons", F.when(F.col("outcome") == QUARANTINED, F.array(altered)).otherwise(F.col("reasons"))
+        "faults",
+        F.when(F.col("outcome") == QUARANTINED, F.array(fault("altered_duplicate"))).otherwise(F.col("faults")),
     )
     return settled.drop("held_hash", "held_file", "held_line").unionByName(
         bad.withColumn("outcome", F.lit(QUARANTINED))
@@ -78,7 +79,7 @@ def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:
         "source_file",
         "line_number",
         excerpt(F.col("line"), feed).alias("excerpt"),
-        F.col("reasons").cast(f"array<{REASON_TYPE}>").alias("reasons"),
+        reasons(F.col("faults")).cast(f"array<{REASON_TYPE}>").alias("reasons"),
         "arrived_at",
         F.to_date("arrived_at").alias("arrival_date"),
     )
@@ -109,8 +110,9 @@ def _batch_writer(settings: Settings, feed: Feed, query: str) -> Callable[[DataF
     def write(batch: DataFrame, batch_id: int) -> None:
         transaction = Transaction(storage.query_id(batch.sparkSession, settings, query), batch_id)
         events = storage.read(batch.sparkSession, settings, table)
-        lines = typed(batch, feed).persist()
-        rows = decided(lines, events, feed).persist()
+        # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.
+        lines = typed(batch, feed).localCheckpoint()
+        rows = decided(lines, events, feed).localCheckpoint()
         outcomes = {row["outcome"] for row in rows.groupBy("outcome").count().collect()}
         for outcome, target, shaped in (
             (ACCEPTED, table, lambda chosen: chosen),
@@ -120,8 +122,6 @@ def _batch_writer(settings: Settings, feed: Feed, query: str) -> Callable[[DataF
             if outcome in outcomes:
                 chosen = rows.where(F.col("outcome") == outcome)
                 storage.append(shaped(chosen), settings, target, transaction)
-        rows.unpersist()
-        lines.unpersist()
 
     return write
 

@@ -86,9 +86,7 @@ def test_python_is_new_enough_from_3_11(version: tuple[int, int], ok: bool) -> N
     ("total", "available", "ok", "level"),
     [(1.9, 1.9, False, "error"), (4, 3, False, "warning"), (16, 1, False, "warning"), (8, 5, True, "warning")],
 )
-def test_little_memory_warns_and_very_little_is_an_error(
-    total: float, available: float, ok: bool, level: str
-) -> None:
+def test_little_memory_warns_and_very_little_is_an_error(total: float, available: float, ok: bool, level: str) -> None:
     finding = doctor.judge_memory(total, available)
     assert (finding.ok, finding.level) == (ok, level)
 

@@ -54,7 +54,7 @@ def test_a_file_that_is_no_gzip_gives_one_entry_that_says_so() -> None:
     [(number, line, error)] = read(b"not packed\nat all\n", gzipped=True)
     assert (number, line) == (0, None)
     assert error is not None
-    assert error.startswith("unreadable_file: Not a gzipped file")
+    assert error.startswith("Not a gzipped file")
 
 
 def test_a_cut_off_gzip_file_gives_its_whole_lines_and_then_the_error() -> None:
@@ -64,7 +64,7 @@ def test_a_cut_off_gzip_file_gives_its_whole_lines_and_then_the_error() -> None:
     assert len(lines) > 1000
     assert [entry[1] for entry in lines[:-1]] == [b"line %d" % n for n in range(len(lines) - 1)]
     assert found[-1][2] is not None
-    assert found[-1][2].startswith("unreadable_file: ")
+    assert "end-of-stream" in found[-1][2]
 
 
 @given(st.binary(max_size=300), st.booleans(), st.integers(0, 40))

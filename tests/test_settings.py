@@ -35,7 +35,9 @@ def test_lake_root_wins_over_its_longer_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["many", "1.5", "0", "-3"])
 def test_a_wrong_number_is_refused_with_its_name_value_and_source(tmp_path: Path, value: str) -> None:
-    with pytest.raises(SettingError, match=r"max_files_per_trigger .*environment \(RISKLAKE_MAX_FILES_PER_TRIGGER\)") as e:
+    with pytest.raises(
+        SettingError, match=r"max_files_per_trigger .*environment \(RISKLAKE_MAX_FILES_PER_TRIGGER\)"
+    ) as e:
         load_settings({}, {"RISKLAKE_MAX_FILES_PER_TRIGGER": value}, tmp_path)
     assert value in str(e.value)
 

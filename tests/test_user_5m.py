@@ -88,7 +88,9 @@ amounts = st.one_of(
 # Distances that sit on and beside the edges of the window, ties, and the 30-day horizon.
 steps = st.sampled_from([0.0, 0.000001, 1.0, 60.0, 299.999999, 300.0, 300.000001, 3600.0, 30 * 86_400.0, 30 * 86_400.1])
 user_events = st.lists(
-    st.tuples(steps, amounts, st.sampled_from(["m1", "m2", "m3"]), st.sampled_from(["DE", "ID"])), min_size=1, max_size=8
+    st.tuples(steps, amounts, st.sampled_from(["m1", "m2", "m3"]), st.sampled_from(["DE", "ID"])),
+    min_size=1,
+    max_size=8,
 )
 
 

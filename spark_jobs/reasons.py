@@ -1,0 +1,71 @@
+"""Why a line is refused: stable codes, and what each says to a person.
+
+A line carries short faults (code, field, text of the value) through the stream; they become reasons, with a message
+and the value's shape, only where a line is quarantined.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from spark_jobs.mask import shape
+
+EARLIEST = "2000-01-01"
+MAX_IDENTIFIER_LENGTH = 256
+MAX_TEXT_LENGTH = 4096
+
+FAULT_TYPE = "struct<code: string, field: string, text: string>"
+REASON_TYPE = "struct<code: string, field: string, message: string>"
+
+# What is said of a line as a whole; an unreadable file adds what the operating system or gzip said.
+OF_LINES = {
+    "empty_file": "The file holds no line",
+    "unreadable_file": "The file could not be read on",
+    "empty_line": "The line is empty",
+    "not_utf8": "The line is not UTF-8",
+    "malformed_json": "The line is not one JSON object: cut off, or followed by something else",
+    "not_an_object": "The line is JSON, but not an object",
+    "altered_duplicate": "An earlier line has this id and other content",
+}
+
+# What is said of a field, after its name and the shape of its value.
+OF_FIELDS = {
+    "missing_field": "is missing or null",
+    "not_a_number": "is no JSON number, such as 12.50 (without quotes, with a point)",
+    "not_text": 'is no JSON text, such as "abc" (in quotes)',
+    "out_of_range": "is too large, or not whole",
+    "negative": "is below 0",
+    "unknown_country": "is no ISO 3166 alpha-2 code, such as ID",
+    "unknown_currency": "is no ISO 4217 code, such as IDR",
+    "not_allowed": "is none of the values that this field may have",
+    "no_time_zone": "has no time zone: write Z or +07:00 behind it",
+    "unreadable_time": "is no ISO 8601 time, such as 2026-01-31T23:59:59Z",
+    "time_in_future": "lies too far after the arrival of the line",
+    "time_too_old": f"lies before {EARLIEST}",
+    "bad_identifier": f"is empty, longer than {MAX_IDENTIFIER_LENGTH} characters, or holds control characters",
+    "bad_text": f"is longer than {MAX_TEXT_LENGTH} characters, or holds control characters",
+}
+
+
+def fault(code: Column | str, field: str | None = None, text: Column | None = None) -> Column:
+    """One fault: its code, the field (null for the line as a whole), and the value that is at fault."""
+    return F.struct(
+        (F.lit(code) if isinstance(code, str) else code).alias("code"),
+        F.lit(field).cast("string").alias("field"),
+        (F.lit(None) if text is None else text).cast("string").alias("text"),
+    )
+
+
+def reasons(faults: Column) -> Column:
+    """From faults to the reasons of `silver.quarantine`."""
+    said = F.create_map(*(F.lit(part) for item in (OF_LINES | OF_FIELDS).items() for part in item))
+
+    def reason(item: Column) -> Column:
+        text = said[item["code"]]
+        of_line = F.concat_ws(": ", text, item["text"])
+        of_field = F.concat_ws(" ", item["field"], shape(item["text"]), text)
+        message = F.when(item["field"].isNull(), of_line).otherwise(of_field)
+        return F.struct(item["code"].alias("code"), item["field"].alias("field"), message.alias("message"))
+
+    return F.transform(faults, reason)
