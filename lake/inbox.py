@@ -18,11 +18,12 @@ def visible_files(folder: Path) -> list[Path]:
     """Files of one feed that the stream will read, in the order of their names."""
     if not folder.is_dir():
         return []
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.is_file() and path.name.endswith(SUFFIXES) and not path.name.startswith((".", "_"))
-    )
+    return sorted(path for path in folder.iterdir() if path.is_file() and is_visible(path.name))
+
+
+def is_visible(name: str) -> bool:
+    """Whether the stream reads a file of this name."""
+    return name.endswith(SUFFIXES) and not name.startswith((".", "_"))
 
 
 def land_copy(source: Path, folder: Path, name: str | None = None) -> Path:

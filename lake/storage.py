@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from delta.tables import DeltaTable
@@ -91,13 +92,6 @@ def merge_changes(
     (merge.whenNotMatchedInsertAll() if insert else merge).execute()
 
 
-def stream_into(rows: DataFrame, settings: Settings, name: str, *, query: str, continuous: bool) -> StreamingQuery:
-    """Start a stream that appends to a table; Delta's sink makes each micro-batch count once."""
-    writer = rows.select(TABLES[name].column_names).writeStream.format("delta").outputMode("append")
-    writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
-    return _trigger(writer, settings, continuous).start(settings.table_path(name))
-
-
 def stream_batches(
     rows: DataFrame, settings: Settings, write: object, *, query: str, continuous: bool
 ) -> StreamingQuery:
@@ -140,10 +134,14 @@ def make_folder(spark: SparkSession, path: str) -> None:
     _file_system(spark, target).mkdirs(target)
 
 
-def delete(spark: SparkSession, path: str) -> bool:
-    """Delete a folder of the lake with everything in it; False where there was none."""
+def empty_files(spark: SparkSession, path: str) -> list[tuple[str, datetime]]:
+    """Names and modification times (UTC) of the files without a byte in a folder."""
     target = _hadoop_path(spark, path)
-    return bool(_file_system(spark, target).delete(target, True))
+    return [
+        (status.getPath().getName(), datetime.fromtimestamp(status.getModificationTime() / 1000, UTC))
+        for status in _file_system(spark, target).listStatus(target)
+        if status.isFile() and status.getLen() == 0
+    ]
 
 
 def _create(spark: SparkSession, settings: Settings, table: Table) -> None:

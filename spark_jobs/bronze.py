@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
@@ -10,9 +12,10 @@ from pyspark.sql.types import BinaryType, LongType, StringType, StructField, Str
 from lake import storage
 from lake.catalog import bronze_table
 from lake.feeds import FEEDS, Feed
-from lake.inbox import SUFFIXES
+from lake.inbox import SUFFIXES, is_visible
 from lake.settings import Settings
-from spark_jobs.line_reader import OUTPUT, read_files
+from lake.storage import Transaction
+from spark_jobs.line_reader import EMPTY_FILE, OUTPUT, read_files
 
 JOB = "bronze"
 
@@ -27,12 +30,15 @@ _FILES = StructType(
 )
 
 
-def bronze(files: DataFrame, feed: Feed) -> DataFrame:
+def bronze(files: DataFrame) -> DataFrame:
     """From one row a file to the rows of `bronze.<feed>`: one row a line."""
-    lines = files.select("path", "modificationTime").mapInArrow(read_files, OUTPUT)
-    # In a stream this is the time of the micro-batch, kept in its log: a replayed batch gets the same.
-    arrived = lines.withColumn("arrived_at", F.current_timestamp())
-    return arrived.withColumn("arrival_date", F.to_date("arrived_at")).select(bronze_table(feed).column_names)
+    return arrived(files.select("path", "modificationTime").mapInArrow(read_files, OUTPUT))
+
+
+def arrived(lines: DataFrame) -> DataFrame:
+    """Add the time of arrival: in a stream that of the micro-batch, kept in its log, so a replayed one has the same."""
+    now = F.current_timestamp()
+    return lines.withColumns({"arrived_at": now, "arrival_date": F.to_date(now)})
 
 
 def inbox_files(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame:
@@ -50,15 +56,36 @@ def inbox_files(spark: SparkSession, settings: Settings, feed: Feed) -> DataFram
     )
 
 
+def empty_file_entries(spark: SparkSession, settings: Settings, feed: Feed, bronze_rows: DataFrame) -> DataFrame:
+    """The bronze rows of files without a byte that have none yet: Spark's file source passes over such files."""
+    files = storage.empty_files(spark, settings.path("inbox", feed.name))
+    found = [(None, name, 0, modified, EMPTY_FILE) for name, modified in files if is_visible(name)]
+    known = bronze_rows.where("line_number = 0").select("source_file")
+    return arrived(spark.createDataFrame(found, OUTPUT).join(known, on="source_file", how="left_anti"))
+
+
 def start(spark: SparkSession, settings: Settings, *, continuous: bool) -> list[StreamingQuery]:
     """Start the bronze stream of each feed."""
     queries = []
     for feed in FEEDS.values():
-        name, query = f"bronze.{feed.name}", f"bronze_{feed.name}"
-        storage.require_matching_checkpoint(spark, settings, query, [name])
-        rows = bronze(inbox_files(spark, settings, feed), feed)
-        queries.append(storage.stream_into(rows, settings, name, query=query, continuous=continuous))
+        query = f"bronze_{feed.name}"
+        storage.require_matching_checkpoint(spark, settings, query, [bronze_table(feed).name])
+        rows = bronze(inbox_files(spark, settings, feed))
+        write = _batch_writer(settings, feed, query)
+        queries.append(storage.stream_batches(rows, settings, write, query=query, continuous=continuous))
     return queries
+
+
+def _batch_writer(settings: Settings, feed: Feed, query: str) -> Callable[[DataFrame, int], None]:
+    table = bronze_table(feed).name
+
+    def write(batch: DataFrame, batch_id: int) -> None:
+        spark = batch.sparkSession
+        empty = empty_file_entries(spark, settings, feed, storage.read(spark, settings, table))
+        transaction = Transaction(storage.query_id(spark, settings, query), batch_id)
+        storage.append(batch.unionByName(empty), settings, table, transaction)
+
+    return write
 
 
 if __name__ == "__main__":

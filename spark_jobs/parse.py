@@ -31,8 +31,10 @@ def parse(lines: DataFrame, feed: Feed) -> DataFrame:
 
 
 def _rest(fields: Column, feed: Feed) -> Column:
-    unknown = F.map_filter(fields, lambda key, _: ~key.isin(feed.field_names))
-    return F.when(F.size(unknown) > 0, F.to_json(unknown))
+    known = F.array(*map(F.lit, feed.field_names))
+    # Most lines have no other field; only for those that do, the map is filtered (which Spark does not compile).
+    has_more = F.size(F.array_except(F.map_keys(fields), known)) > 0
+    return F.when(has_more, F.to_json(F.map_filter(fields, lambda key, _: ~key.isin(feed.field_names))))
 
 
 def _line_fault(alone: Column) -> Column:

@@ -16,7 +16,7 @@ from lake.storage import Transaction
 from spark_jobs.mask import excerpt
 from spark_jobs.parse import parse
 from spark_jobs.reasons import REASON_TYPE, fault, reasons
-from spark_jobs.validate import check, faults, opened
+from spark_jobs.validate import check, checked_lines, opened
 
 JOB = "silver"
 
@@ -29,9 +29,8 @@ _ARRIVAL_ORDER = ("file_modified_at", "source_file", "line_number")
 def typed(lines: DataFrame, feed: Feed) -> DataFrame:
     """From bronze rows to the feed's typed columns, with `faults` (none for a good line), one row a line."""
     checked = [check(field, feed) for field in feed.fields]
-    parsed = opened(parse(lines, feed), feed)
-    values = parsed.select(
-        *(c.value for c in checked), "rest", faults(checked).alias("faults"), "line", *_ARRIVAL_ORDER, "arrived_at"
+    values = checked_lines(opened(parse(lines, feed), feed), checked).select(
+        *feed.field_names, "rest", "faults", "line", *_ARRIVAL_ORDER, "arrived_at"
     )
     hashed = [part for c in checked for part in (F.col(c.name), F.col(c.name).isNull())]
     return values.withColumn("event_date", F.to_date(feed.event_time)).withColumn(

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from lake.codes import countries, currencies
 from lake.feeds import MONEY, Feed, Field, Kind
-from spark_jobs.reasons import EARLIEST, MAX_IDENTIFIER_LENGTH, MAX_TEXT_LENGTH, fault
+from spark_jobs.reasons import EARLIEST, FAULT_TYPE, MAX_IDENTIFIER_LENGTH, MAX_TEXT_LENGTH, fault
 
 _DATE_TIME = r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
 _ZONE = r"([Zz]|[+-]\d{2}(:?\d{2})?)"
@@ -43,11 +43,18 @@ def check(field: Field, feed: Feed) -> Checked:
     return Checked(field.name, text, value.alias(field.name), code)
 
 
-def faults(checked: list[Checked]) -> Column:
-    """Every fault of a line, in the order of the fields: the line's own (`line_fault`), or those of its fields."""
-    of_fields = F.array(*(fault(c.code, c.name, c.text) for c in checked))
-    present = F.filter(of_fields, lambda item: item["code"].isNotNull())
-    return F.when(F.col("line_fault").isNotNull(), F.array("line_fault")).otherwise(present)
+def checked_lines(lines: DataFrame, checked: list[Checked]) -> DataFrame:
+    """Add the typed values and `faults` to opened lines: the line's own, or those of its fields in their order."""
+    # The codes become columns first: Spark compiles them so, and filters the faults of bad lines only.
+    coded = lines.withColumns({_code_of(c.name): c.code for c in checked})
+    codes = {c.name: F.col(_code_of(c.name)) for c in checked}
+    of_fields = F.array(*(fault(codes[c.name], c.name, c.text) for c in checked))
+    found = (
+        F.when(F.col("line_fault").isNotNull(), F.array("line_fault"))
+        .when(F.coalesce(*codes.values()).isNotNull(), F.filter(of_fields, lambda item: item["code"].isNotNull()))
+        .otherwise(F.array().cast(f"array<{FAULT_TYPE}>"))
+    )
+    return coded.select(*lines.columns, *(c.value for c in checked), found.alias("faults"))
 
 
 def _typed(field: Field, text: Column) -> Column:
@@ -100,6 +107,10 @@ def _time(not_text: Column, feed: Feed, text: Column, value: Column) -> Column:
 
 def _text_of(name: str) -> str:
     return f"{name}__text"
+
+
+def _code_of(name: str) -> str:
+    return f"{name}__code"
 
 
 def _type_of(name: str) -> str:

@@ -53,7 +53,7 @@ def test_a_missing_folder_events_or_labels_is_named(tmp_path: Path) -> None:
         find_input(tmp_path)
     folder = make(tmp_path / "in", "", ["{}"])
     (folder / "labels.csv").unlink()
-    with pytest.raises(InputError, match="holds no labels.csv"):
+    with pytest.raises(InputError, match=r"holds no labels\.csv"):
         find_input(folder)
 
 

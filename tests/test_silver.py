@@ -133,7 +133,8 @@ def test_a_good_line_is_taken_with_its_values(verdicts: dict[str, Row], name: st
 
 
 def test_a_message_names_the_field_the_shape_of_the_value_and_what_would_be_right(spark: SparkSession) -> None:
-    rows = typed(bronze_rows(spark, [BAD["an amount with a comma"][0], BAD["an empty line"][0], None]), TRANSACTIONS)
+    lines = [BAD["an amount with a comma"][0], BAD["an empty line"][0], None]
+    rows = typed(bronze_rows(spark, lines), TRANSACTIONS)
     messages = [
         row["reasons"][0]["message"] for row in rows.select(reasons(F.col("faults")).alias("reasons")).collect()
     ]

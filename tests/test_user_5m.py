@@ -86,7 +86,8 @@ amounts = st.one_of(
     st.sampled_from([Decimal("0.0001"), Decimal("100000000.0000"), Decimal("100000000.0001")]),
 )
 # Distances that sit on and beside the edges of the window, ties, and the 30-day horizon.
-steps = st.sampled_from([0.0, 0.000001, 1.0, 60.0, 299.999999, 300.0, 300.000001, 3600.0, 30 * 86_400.0, 30 * 86_400.1])
+DAY = 86_400.0
+steps = st.sampled_from([0.0, 0.000001, 1.0, 60.0, 299.999999, 300.0, 300.000001, 3600.0, 30 * DAY, 30 * DAY + 0.1])
 user_events = st.lists(
     st.tuples(steps, amounts, st.sampled_from(["m1", "m2", "m3"]), st.sampled_from(["DE", "ID"])),
     min_size=1,

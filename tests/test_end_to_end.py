@@ -1,0 +1,169 @@
+"""The real commands in processes of their own, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.catalog import TABLES
+from lake.inbox import land_copy
+from lake.settings import Settings, load_settings
+
+pytestmark = pytest.mark.end_to_end
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+CARDS = ROOT.parent / "shared" / "data" / "cards"
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    return os.environ | {"LAKE_ROOT": settings.lake_root, "PATH": f"{BIN}:{os.environ['PATH']}"} | more
+
+
+def start(settings: Settings, *command: str, cwd: Path = ROOT, **more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(BIN / command[0]), *command[1:]],
+        cwd=cwd,
+        env=environment(settings, **more),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(settings: Settings, *command: str, cwd: Path = ROOT, **more: str) -> str:
+    process = start(settings, *command, cwd=cwd, **more)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, output
+    return output
+
+
+def content(spark: SparkSession, settings: Settings, name: str) -> list[tuple[str, ...]]:
+    columns = [c for c in TABLES[name].column_names if c not in {"arrived_at", "arrival_date", "inputs_arrived_at"}]
+    rows = storage.read(spark, settings, name).select(columns).collect()
+    return sorted(tuple(map(str, row)) for row in rows)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.2)
+    return False
+
+
+def commits(settings: Settings, query: str) -> int:
+    folder = settings.local_path("checkpoints", query, "commits")
+    return len([f for f in folder.iterdir() if f.name.isdigit()]) if folder.is_dir() else 0
+
+
+@pytest.mark.skipif(
+    not CARDS.is_dir(), reason="../shared/data/cards is not beside the project"
+)
+def test_kill_9_in_the_middle_of_the_cards_costs_nothing_and_doubles_nothing(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lakes = [load_settings({"lake_root": str(tmp_path / name)}, environment={}) for name in ("whole", "killed")]
+    for settings in lakes:
+        for file in sorted((CARDS / "events").iterdir())[:12]:
+            land_copy(file, settings.local_path("inbox", "transactions"))
+    whole, killed = lakes
+    run(whole, "risklake", "stream", "--once")
+    moments = [("bronze_transactions", 1), ("silver_transactions", 1), ("features_user_5m", 1)]
+    for query, count in moments:
+        process = start(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="3")
+        assert wait_for(lambda query=query, count=count: commits(killed, query) >= count)  # type: ignore[misc]
+        time.sleep(random.Random(count).random())
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    run(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="3")
+    for name in ("silver.transactions", "silver.quarantine", "silver.duplicates", "features.user_5m", "alerts.alerts"):
+        assert content(spark, killed, name) == content(spark, whole, name), name
+    status = json.loads(run(killed, "risklake", "status", "--json"))
+    assert status["consistent"] is True
+    assert status["parity"]["user_5m"]["differing"] == 0
+
+
+def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
+    settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    land([transaction(f"e{n}", user_id=f"u{n % 3}") for n in range(30)], "first.jsonl")
+    stream = start(settings, "risklake", "stream")
+    try:
+        assert wait_for(lambda: commits(settings, "alerts_alerts") >= 1), stream.stdout and stream.stdout.read()
+        dbt = start(settings, "dbt", "build", "--quiet", "--target-path", str(settings.local_path("dbt-target")),
+                    "--log-path", str(settings.local_path("dbt-logs")), cwd=ROOT / "dbt")  # fmt: skip
+        query = start(settings, "risklake", "sql", "select count(*) as n from silver.transactions", "--json")
+        land([transaction(f"late{n}") for n in range(5)], "second.jsonl")
+        second = start(settings, "risklake", "stream", "--once")
+        outputs = {p: p.communicate(timeout=300)[0] for p in (dbt, query, second)}
+        assert dbt.returncode == 0, outputs[dbt]
+        assert query.returncode == 0, outputs[query]
+        assert json.loads(outputs[query].strip().splitlines()[-1])["n"] in (30, 35)
+        assert second.returncode == 5, outputs[second]
+        assert "is already running" in outputs[second].strip().splitlines()[-1]
+        assert stream.poll() is None
+        assert wait_for(lambda: commits(settings, "alerts_alerts") >= 2)
+    finally:
+        os.kill(stream.pid, signal.SIGTERM)
+        output, _ = stream.communicate(timeout=60)
+    assert stream.returncode == 0, output
+    assert "Stopped." in output
+    run(settings, "risklake", "marts")
+    status = json.loads(run(settings, "risklake", "status", "--json"))
+    assert status["consistent"] is True
+    assert status["feeds"]["transactions"]["silver"] == 35
+    rows = run(settings, "risklake", "sql", "select count(*) as n from marts.fct_transactions", "--json")
+    assert json.loads(rows.strip().splitlines()[-1])["n"] == 35
+
+
+def test_each_job_runs_by_itself_with_spark_submit(
+    settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    land([transaction(f"e{n}") for n in range(4)])
+    for job in ("bronze", "silver", "features", "alerts"):
+        output = run(settings, "spark-submit", "--properties-file", "conf/spark-defaults.conf",
+                     f"spark_jobs/{job}.py", "--once")  # fmt: skip
+        assert f"{job}:" in output
+    status: dict[str, Any] = json.loads(run(settings, "risklake", "status", "--json"))
+    assert status["consistent"] is True
+    assert status["features"]["user_5m"]["rows"] == 4
+    assert status["alerts"]["velocity_5m"] == 4
+
+
+def test_a_wrong_setting_or_a_missing_folder_gives_one_line_and_no_stack_trace(settings: Settings) -> None:
+    for command, code, words in (
+        (["risklake", "config"], 2, "trigger_seconds must be a whole number"),
+        (["risklake", "demo", "--input", "nowhere"], 2, "trigger_seconds must be a whole number"),
+    ):
+        process = start(settings, *command, RISKLAKE_TRIGGER_SECONDS="soon")
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == code
+        assert words in output
+        assert "Traceback" not in output
+    for command, code, words in (
+        (["risklake", "demo", "--input", "nowhere"], 2, "The input folder nowhere does not exist"),
+        (["risklake", "status"], 2, "There is no lake at"),
+        (["risklake", "report"], 2, "There is no report"),
+        (["risklake", "reset", "--layer", "gold"], 2, "There is no layer 'gold'"),
+        (["risklake", "train", "--as-of", "tomorrow"], 2, "'tomorrow' is no date"),
+    ):
+        process = start(settings, *command)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == code, output
+        assert words in output
+        assert len(output.strip().splitlines()) == 1, output

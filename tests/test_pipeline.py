@@ -1,0 +1,200 @@
+"""The streams as a whole, on a small lake, in the session of the suite."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.catalog import DUPLICATES, QUARANTINE, TABLES
+from lake.errors import CheckpointError, LeaseError
+from lake.lease import leases
+from lake.settings import Settings
+from spark_jobs import pipeline
+from spark_jobs.reconciliation import Status, measure_status
+
+START = datetime(2026, 1, 5, 10, tzinfo=UTC)
+
+
+def drain(spark: SparkSession, settings: Settings) -> Status:
+    pipeline.run(spark, settings, continuous=False)
+    return measure_status(spark, settings)
+
+
+def content(spark: SparkSession, settings: Settings, name: str) -> list[tuple[Any, ...]]:
+    """All rows of a table without the times of arrival, sorted."""
+    columns = [c for c in TABLES[name].column_names if c not in {"arrived_at", "arrival_date", "inputs_arrived_at"}]
+    return sorted(tuple(map(str, row)) for row in storage.read(spark, settings, name).select(columns).collect())
+
+
+def shuffled_events(transaction: Callable[..., str], count: int) -> list[str]:
+    """Events of few users, close together and out of order, so that late ones touch the windows of others."""
+    random = Random(3)
+    times = [START + timedelta(seconds=random.randrange(0, 3000)) for _ in range(count)]
+    return [
+        transaction(
+            f"e{n:03d}",
+            user_id=f"u{random.randrange(4)}",
+            merchant_id=f"m{random.randrange(5)}",
+            amount=random.randrange(1, 9000) / 100,
+            country=random.choice(["DE", "FR"]),
+            event_time=at.isoformat(),
+        )
+        for n, at in enumerate(times)
+    ]
+
+
+def test_bad_files_and_lines_stop_nothing_and_each_is_counted_with_its_reason(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    inbox = settings.local_path("inbox", "transactions")
+    good = transaction("good")
+    land(
+        [good, good[:-9], "[1]", transaction("c", amount="12,50"), transaction("t", event_time="2026-01-05T10:00:00"),
+         transaction("f", event_time="9999-01-01T00:00:00Z"), transaction("good", amount=1), good, "\x00", ""],
+        "a name with 'quotes' and ünicode.jsonl",
+    )  # fmt: skip
+    (inbox / "empty.jsonl").touch()
+    (inbox / "unpacked.jsonl.gz").write_text(good + "\n")
+    whole = gzip.compress("".join(transaction(f"z{n}") + "\n" for n in range(2000)).encode(), mtime=0)
+    (inbox / "cut.jsonl.gz").write_bytes(whole[: len(whole) // 2])
+    (inbox / ".hidden.jsonl").write_text("not yet whole")
+    (inbox / "notes.txt").write_text("not a feed file")
+    status = drain(spark, settings)
+    assert status.is_consistent
+    counts = status.feeds["transactions"]
+    assert counts.duplicates == 1
+    accepted_from_cut = counts.silver - 1
+    assert 0 < accepted_from_cut < 2000
+    assert status.quarantine == {
+        "altered_duplicate": 1, "empty_file": 1, "empty_line": 1, "malformed_json": 3, "no_time_zone": 1,
+        "not_a_number": 1, "not_an_object": 1, "time_in_future": 1, "unreadable_file": 2,
+    }  # fmt: skip
+    quarantine = storage.read(spark, settings, QUARANTINE.name)
+    of_files = quarantine.where("line_number = 0").collect()
+    messages = {row["source_file"]: row["reasons"][0]["message"] for row in of_files}
+    assert messages["unpacked.jsonl.gz"].startswith("The file could not be read on: Not a gzipped file")
+    assert set(messages) == {"unpacked.jsonl.gz", "cut.jsonl.gz", "empty.jsonl"}
+    bronze = storage.read(spark, settings, "bronze.transactions")
+    assert bronze.where("source_file like 'a name%' and line_number = 9").first()["line"] == "\x00"  # type: ignore[index]
+
+
+def test_late_files_correct_the_features_and_alerts_that_they_change(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    lines = shuffled_events(transaction, 120)
+    for part in range(3):
+        land(lines[part * 40 : part * 40 + 40], f"part-{part}.jsonl")
+        status = drain(spark, settings)
+        assert status.is_consistent, status.as_dict()
+        assert status.parity is not None
+        assert (status.parity.compared, status.parity.differing) == ((part + 1) * 40, 0)
+    open_alerts = storage.read(spark, settings, "alerts.alerts").where("state = 'open'")
+    wanted = storage.read(spark, settings, "features.user_5m").where("txn_count_5m >= 3")
+    alerted = {row["event_id"] for row in open_alerts.where("rule = 'velocity_5m'").collect()}
+    assert alerted == {row["event_id"] for row in wanted.collect()}
+    assert alerted
+    history = storage.read(spark, settings, "alerts.alerts").where("state = 'withdrawn'")
+    assert history.join(open_alerts, ["event_id", "rule"]).count() == 0
+
+
+def test_draining_again_and_replaying_a_file_under_another_name_adds_only_duplicates(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    lines = shuffled_events(transaction, 30)
+    land(lines, "a.jsonl")
+    drain(spark, settings)
+    before = {name: content(spark, settings, name) for name in ("silver.transactions", "features.user_5m")}
+    drain(spark, settings)
+    # An old file, as `cp -p` leaves it: Spark's source would skip it, were its age not unlimited.
+    copied = land(lines, "a-copy.jsonl")
+    os.utime(copied, (0, 0))
+    status = drain(spark, settings)
+    assert status.is_consistent
+    assert status.feeds["transactions"].duplicates == 30
+    assert storage.read(spark, settings, DUPLICATES.name).count() == 30
+    assert {name: content(spark, settings, name) for name in before} == before
+
+
+def test_a_micro_batch_that_is_done_twice_writes_once(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    land([*shuffled_events(transaction, 20), "broken", transaction("e000", amount=7), "also broken"], "a.jsonl")
+    drain(spark, settings)
+    tables = ("silver.transactions", "silver.quarantine", "silver.duplicates", "features.user_5m", "alerts.alerts")
+    before = {name: content(spark, settings, name) for name in tables}
+    # As after a kill between the writes and the checkpoint: the batch is planned, but not noted as done.
+    for query in ("silver_transactions", "features_user_5m", "alerts_alerts"):
+        for noted in settings.local_path("checkpoints", query, "commits").iterdir():
+            noted.unlink()
+    assert drain(spark, settings).is_consistent
+    assert {name: content(spark, settings, name) for name in tables} == before
+
+
+def test_a_lost_checkpoint_is_refused_with_the_way_out(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    from risklake.reset import affected, drop
+
+    land(shuffled_events(transaction, 5))
+    before = drain(spark, settings)
+    drop(settings, [settings.local_path("checkpoints", "silver_transactions")])
+    with pytest.raises(CheckpointError, match="risklake reset --layer silver"):
+        pipeline.run(spark, settings, continuous=False)
+    gone = affected(settings, "silver")
+    assert [folder.name for folder in gone if folder.parent.name != "checkpoints"] == ["silver", "features", "alerts"]
+    drop(settings, gone)
+    after = drain(spark, settings)
+    assert after.is_consistent
+    assert after.as_dict()["feeds"] == before.as_dict()["feeds"]
+    assert after.feature_rows == 5
+
+
+def test_a_second_writer_is_refused_by_name_and_the_lease_ends_with_its_holder(
+    spark: SparkSession, settings: Settings
+) -> None:
+    with leases(settings, ["silver"]), pytest.raises(LeaseError, match=f"process {os.getpid()}.*`silver`"):
+        pipeline.run(spark, settings, continuous=False)
+    pipeline.run(spark, settings, continuous=False)
+    assert measure_status(spark, settings).is_consistent
+
+
+def test_two_lakes_in_one_session_do_not_disturb_each_other(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str], tmp_path: Path
+) -> None:
+    from lake.inbox import land_lines
+    from lake.settings import load_settings
+
+    other = load_settings({"lake_root": str(tmp_path / "other lake")}, environment={})
+    land_lines([transaction("x")], other.local_path("inbox", "transactions"), "x.jsonl")
+    land([transaction("a"), transaction("b")])
+    assert drain(spark, settings).feeds["transactions"].silver == 2
+    assert drain(spark, other).feeds["transactions"].silver == 1
+
+
+def test_status_sees_a_line_that_is_lost_and_one_that_is_there_twice(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    land([transaction("a"), transaction("b")])
+    assert drain(spark, settings).is_consistent
+    silver = storage.read(spark, settings, "silver.transactions")
+    storage.append(silver.where("event_id = 'a'"), settings, "silver.transactions")
+    doubled = measure_status(spark, settings)
+    assert not doubled.is_consistent
+    assert not doubled.feeds["transactions"].is_consistent
+    land([transaction("c")], "late.jsonl")
+    assert measure_status(spark, settings).feeds["transactions"].lines == 3
+
+
+@pytest.fixture(autouse=True)
+def _no_streams_left(spark: SparkSession) -> Iterator[None]:
+    yield
+    assert spark.streams.active == []
