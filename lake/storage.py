@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -29,9 +30,10 @@ class Transaction:
 def ensure_tables(spark: SparkSession, settings: Settings, names: list[str] | None = None) -> None:
     """Create the declared tables that do not exist yet, empty, with comments and properties."""
     present = set(tables_on_disk(spark, settings))
-    for name in names or list(TABLES):
-        if name not in present:
-            _create(spark, settings, TABLES[name])
+    missing = [TABLES[name] for name in names or list(TABLES) if name not in present]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        for _ in pool.map(lambda table: _create(spark, settings, table), missing):
+            pass
 
 
 def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:

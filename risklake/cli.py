@@ -92,7 +92,7 @@ def generate(
     from risklake.show import show_json
 
     settings = _settings(lake, seed=seed)
-    with Stages().stage("generate", "files") as update:
+    with Stages().stage("generate", "lines") as update:
         manifest = write.generate(
             out or settings.local_path("inbox"),
             rows=rows,

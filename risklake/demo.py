@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from lake import storage
 from lake.catalog import LAYERS
 from lake.errors import MachineError, TrainingError, UsageError
 from lake.lease import leases
@@ -59,7 +61,8 @@ def run_demo(settings: Settings, stages: Stages, given: Path | None, as_of: date
     )
     identity |= {"label_delay_days": settings.label_delay_days}
     _prepare(settings, identity)
-    with stages.stage("input", "files") as update:
+    _import_ahead()
+    with stages.stage("input", "files" if source else "lines") as update:
         if source:
             land_input(source, settings, update)
         else:
@@ -75,6 +78,8 @@ def run_demo(settings: Settings, stages: Stages, given: Path | None, as_of: date
 def _run(spark: SparkSession, settings: Settings, stages: Stages, as_of: date | None) -> Summary:
     from ml import train
 
+    with stages.stage("tables", "tables"):
+        storage.ensure_tables(spark, settings)
     drain(spark, settings, stages)
     with stages.stage("marts", "models and tests") as update:
         build_marts(spark, settings, lambda done, total: update(done, total))
@@ -87,6 +92,17 @@ def _run(spark: SparkSession, settings: Settings, stages: Stages, as_of: date | 
     with stages.stage("check"):
         status = measure_status(spark, settings)
     return Summary(status, report, why, dict(stages.seconds))
+
+
+def _import_ahead() -> None:
+    """Import what the later stages need while Java starts; together it takes seconds."""
+
+    def load() -> None:
+        import dbt.cli.main  # noqa: F401
+
+        import ml.train  # noqa: F401
+
+    threading.Thread(target=load, daemon=True).start()
 
 
 def _require_fit(settings: Settings) -> None:

@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 PLAIN_LINE_SECONDS = 10.0
+# Before this share is done, a remaining time would be a guess.
+LEAST_SHARE_FOR_REMAINING = 0.1
 
 # Called with how much is done, and with the total once it is known.
 Update = Callable[..., None]
@@ -55,10 +57,7 @@ class Stages:
         if now - last[0] < PLAIN_LINE_SECONDS:
             return
         last[0] = now
-        rate = done.amount / (now - started)
-        share = f" of {done.total:,.0f}" if done.total else ""
-        left = f", about {(done.total - done.amount) / rate:,.0f} s left" if done.total and rate else ""
-        self.console.print(f"{prefix}{done.amount:,.0f}{share} {unit}, {rate:,.0f}/s{left}", highlight=False)
+        self.console.print(f"{prefix}{_so_far(done, unit, now - started)}", highlight=False)
 
 
 @dataclass
@@ -90,11 +89,23 @@ def _advance(
 ) -> None:
     done.take(amount, total)
     elapsed = time.monotonic() - started
-    rate = f"({amount / elapsed:,.0f}/s)" if elapsed > 0.5 else ""
+    rate = f"({_per_second(amount / elapsed)})" if elapsed > 0.5 and amount else ""
     bar.update(task, completed=amount, total=done.total, rate=rate)
+
+
+def _so_far(done: _Done, unit: str, elapsed: float) -> str:
+    share = f" of {done.total:,.0f}" if done.total else ""
+    text = f"{done.amount:,.0f}{share} {unit} after {elapsed:.0f} s"
+    if done.total and done.amount >= LEAST_SHARE_FOR_REMAINING * done.total:
+        text += f", about {(done.total - done.amount) * elapsed / done.amount:,.0f} s left"
+    return text
 
 
 def _summary(done: _Done, unit: str, took: float) -> str:
     if not done.amount:
         return f"{took:.1f} s"
-    return f"{done.amount:,.0f} {unit} in {took:.1f} s ({done.amount / max(took, 0.001):,.0f}/s)"
+    return f"{done.amount:,.0f} {unit} in {took:.1f} s ({_per_second(done.amount / max(took, 0.001))})"
+
+
+def _per_second(rate: float) -> str:
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

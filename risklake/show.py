@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from risklake.doctor import Finding
     from spark_jobs.reconciliation import Status
 
-console = Console()
+# Off a terminal (a log, a pipe) nobody can widen the window, and a cut name is no name.
+console = Console() if sys.stdout.isatty() else Console(width=120)
 
 
 def show_json(value: Any) -> None:
@@ -46,11 +47,11 @@ def show_status(status: Status) -> None:
         parity = (
             f"{status.parity.compared:,} compared with a batch recomputation, {status.parity.differing:,} differing"
         )
-    console.print(f"features.user_5m: {status.feature_rows:,} rows; {parity}", highlight=False)
+    console.print(f"features.user_5m: {status.feature_rows:,} rows; {parity}", highlight=False, soft_wrap=True)
     _counts("Open alerts by rule", "rule", status.alerts)
     _counts("Quarantine by reason", "reason", status.quarantine)
     ages = ", ".join(f"{name} {_age(seconds)}" for name, seconds in status.freshness_s.items())
-    console.print(f"Newest line known: {ages}", highlight=False)
+    console.print(f"Newest line known: {ages}", highlight=False, soft_wrap=True)
 
 
 def show_report(report: dict[str, Any], settings: Settings) -> None:
@@ -94,7 +95,7 @@ def show_summary(summary: Summary, settings: Settings) -> None:
     else:
         console.print(f"[yellow]No model report:[/] {summary.why_no_report}", highlight=False)
     stages = ", ".join(f"{name} {seconds:.0f}" for name, seconds in summary.seconds.items())
-    console.print(f"Seconds: {stages}; {sum(summary.seconds.values()):.0f} in all", highlight=False)
+    console.print(f"Seconds: {stages}; {sum(summary.seconds.values()):.0f} in all", highlight=False, soft_wrap=True)
     console.print(
         'Next: open the report above in a browser, ask `risklake sql "select * from '
         'marts.mart_risk_monitoring" --limit 20`, or `make notebook`.',

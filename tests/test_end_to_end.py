@@ -71,9 +71,7 @@ def commits(settings: Settings, query: str) -> int:
     return len([f for f in folder.iterdir() if f.name.isdigit()]) if folder.is_dir() else 0
 
 
-@pytest.mark.skipif(
-    not CARDS.is_dir(), reason="../shared/data/cards is not beside the project"
-)
+@pytest.mark.skipif(not CARDS.is_dir(), reason="../shared/data/cards is not beside the project")
 def test_kill_9_in_the_middle_of_the_cards_costs_nothing_and_doubles_nothing(
     spark: SparkSession, tmp_path: Path
 ) -> None:
