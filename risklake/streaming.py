@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from lake import storage
 from lake.feeds import FEEDS
-from lake.inbox import visible_files
+from lake.inbox import SUFFIXES, is_visible, visible_files
 from lake.settings import Settings
 from risklake.progress import Stages
 from spark_jobs import pipeline
@@ -19,9 +19,31 @@ CONTINUOUS_LINE_SECONDS = 10.0
 _UNITS = {"bronze": "files", "silver": "lines", "features": "transactions", "alerts": "transactions"}
 
 
+def strangers(settings: Settings) -> list[str]:
+    """What lies in the inbox and is read by no stream: folders of no feed, and files of another kind."""
+    inbox = settings.local_path("inbox")
+    if not inbox.is_dir():
+        return []
+    folders = [folder for folder in sorted(inbox.iterdir()) if folder.is_dir()]
+    found = [folder for folder in folders if folder.name not in FEEDS]
+    for folder in folders:
+        if folder.name in FEEDS:
+            found += [f for f in sorted(folder.iterdir()) if f.name[0] not in "._" and not is_visible(f.name)]
+    return [str(path.relative_to(settings.lake_root)) for path in found]
+
+
+def _name_strangers(settings: Settings, stages: Stages) -> None:
+    for name in strangers(settings):
+        stages.console.print(
+            f"{name} is left alone: the feeds are {', '.join(FEEDS)}, their files {', '.join(SUFFIXES)}",
+            highlight=False,
+        )
+
+
 def drain(spark: SparkSession, settings: Settings, stages: Stages, stop: threading.Event | None = None) -> None:
     """Take all that lies in the inbox through every job, each shown as a stage."""
     storage.ensure_tables(spark, settings)
+    _name_strangers(settings, stages)
     waiting = {feed: inbox_lines(settings, feed) for feed in FEEDS}
     files = float(sum(len(visible_files(settings.local_path("inbox", feed))) for feed in FEEDS))
     totals = {"bronze": files, "silver": float(sum(waiting.values()))}
@@ -55,6 +77,7 @@ def watch(spark: SparkSession, settings: Settings, stages: Stages, stop: threadi
             last = (time.monotonic(), shown)
             stages.console.print(f"taken so far: {shown}", highlight=False)
 
+    _name_strangers(settings, stages)
     stages.console.print(f"Streaming {settings.path('inbox')}; Ctrl-C stops.", highlight=False)
     pipeline.run(spark, settings, continuous=True, report=report, stop=stop)
     stages.console.print("Stopped.")
