@@ -34,10 +34,8 @@ def strangers(settings: Settings) -> list[str]:
 
 def _name_strangers(settings: Settings, stages: Stages) -> None:
     for name in strangers(settings):
-        stages.console.print(
-            f"{name} is left alone: the feeds are {', '.join(FEEDS)}, their files {', '.join(SUFFIXES)}",
-            highlight=False,
-        )
+        known = f"the feeds are {', '.join(FEEDS)}, their files {', '.join(SUFFIXES)}"
+        stages.console.print(f"{name} is left alone: {known}", highlight=False)
 
 
 def drain(spark: SparkSession, settings: Settings, stages: Stages, stop: threading.Event | None = None) -> None:

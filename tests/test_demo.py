@@ -21,7 +21,7 @@ def file_in(settings: Settings, folder: str) -> Path:
 
 def test_a_lake_that_no_demo_made_is_refused_and_left_alone(settings: Settings) -> None:
     mine = file_in(settings, "bronze")
-    with pytest.raises(UsageError, match="holds a lake that no demo made.*--lake DIR"):
+    with pytest.raises(UsageError, match=r"holds a lake that no demo made.*--lake DIR"):
         _prepare(settings, GENERATED)
     assert mine.exists()
 
