@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -56,12 +57,12 @@ def inbox_files(spark: SparkSession, settings: Settings, feed: Feed) -> DataFram
     )
 
 
-def empty_file_entries(spark: SparkSession, settings: Settings, feed: Feed, bronze_rows: DataFrame) -> DataFrame:
-    """The bronze rows of files without a byte that have none yet: Spark's file source passes over such files."""
-    files = storage.empty_files(spark, settings.path("inbox", feed.name))
-    found = [(None, name, 0, modified, EMPTY_FILE) for name, modified in files if is_visible(name)]
+def empty_file_entries(files: list[tuple[str, datetime]], bronze_rows: DataFrame) -> DataFrame:
+    """The bronze rows of files without a byte (name, modification time) that have none yet."""
+    found = [(None, name, 0, modified, EMPTY_FILE) for name, modified in files]
     known = bronze_rows.where("line_number = 0").select("source_file")
-    return arrived(spark.createDataFrame(found, OUTPUT).join(known, on="source_file", how="left_anti"))
+    entries = bronze_rows.sparkSession.createDataFrame(found, OUTPUT)
+    return arrived(entries.join(known, on="source_file", how="left_anti"))
 
 
 def start(spark: SparkSession, settings: Settings, *, continuous: bool) -> list[StreamingQuery]:
@@ -81,9 +82,13 @@ def _batch_writer(settings: Settings, feed: Feed, query: str) -> Callable[[DataF
 
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
-        empty = empty_file_entries(spark, settings, feed, storage.read(spark, settings, table))
-        transaction = Transaction(storage.query_id(spark, settings, query), batch_id)
-        storage.append(batch.unionByName(empty), settings, table, transaction)
+        # Spark's file source counts a file without a byte as read, and gives no row for it.
+        listed = storage.empty_files(spark, settings.path("inbox", feed.name))
+        empty = [(name, modified) for name, modified in listed if is_visible(name)]
+        rows = batch
+        if empty:
+            rows = batch.unionByName(empty_file_entries(empty, storage.read(spark, settings, table)))
+        storage.append(rows, settings, table, Transaction(storage.query_id(spark, settings, query), batch_id))
 
     return write
 

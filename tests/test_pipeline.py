@@ -113,12 +113,15 @@ def test_draining_again_and_replaying_a_file_under_another_name_adds_only_duplic
     land(lines, "a.jsonl")
     pipeline.run(spark, settings, continuous=False)
     before = {name: content(spark, settings, name) for name in ("silver.transactions", "features.user_5m")}
+    # A file without a byte, alone in its micro-batch, is counted too.
+    settings.local_path("inbox", "transactions", "b-empty.jsonl").touch()
     pipeline.run(spark, settings, continuous=False)
     # An old file, as `cp -p` leaves it: Spark's source would skip it, were its age not unlimited.
     copied = land(lines, "a-copy.jsonl")
     os.utime(copied, (0, 0))
     status = drain(spark, settings)
     assert status.is_consistent
+    assert status.quarantine == {"empty_file": 1}
     assert status.feeds["transactions"].duplicates == 30
     assert storage.read(spark, settings, DUPLICATES.name).count() == 30
     assert {name: content(spark, settings, name) for name in before} == before
