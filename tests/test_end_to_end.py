@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -20,6 +19,9 @@ from lake import storage
 from lake.catalog import TABLES
 from lake.inbox import land_copy
 from lake.settings import Settings, load_settings
+from risklake.marts import build_marts
+from spark_jobs import pipeline
+from spark_jobs.reconciliation import measure_status
 
 pytestmark = pytest.mark.end_to_end
 
@@ -80,7 +82,7 @@ def test_kill_9_in_the_middle_of_the_cards_costs_nothing_and_doubles_nothing(
         for file in sorted((CARDS / "events").iterdir())[:6]:
             land_copy(file, settings.local_path("inbox", "transactions"))
     whole, killed = lakes
-    run(whole, "risklake", "stream", "--once")
+    pipeline.run(spark, whole, continuous=False)
     moments = [("bronze_transactions", 1), ("features_user_5m", 1)]
     for query, count in moments:
         process = start(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="2")
@@ -91,13 +93,14 @@ def test_kill_9_in_the_middle_of_the_cards_costs_nothing_and_doubles_nothing(
     run(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="2")
     for name in ("silver.transactions", "silver.quarantine", "silver.duplicates", "features.user_5m", "alerts.alerts"):
         assert content(spark, killed, name) == content(spark, whole, name), name
-    status = json.loads(run(killed, "risklake", "status", "--json"))
-    assert status["consistent"] is True
-    assert status["parity"]["user_5m"]["differing"] == 0
+    status = measure_status(spark, killed)
+    assert status.is_consistent
+    assert status.parity is not None
+    assert (status.parity.compared, status.parity.differing) == (status.feeds["transactions"].lines, 0)
 
 
 def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
-    settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
 ) -> None:
     land([transaction(f"e{n}", user_id=f"u{n % 3}") for n in range(30)], "first.jsonl")
     stream = start(settings, "risklake", "stream")
@@ -121,26 +124,29 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
         output, _ = stream.communicate(timeout=60)
     assert stream.returncode == 0, output
     assert "Stopped." in output
-    run(settings, "risklake", "marts")
+    build_marts(spark, settings)
     status = json.loads(run(settings, "risklake", "status", "--json"))
     assert status["consistent"] is True
-    assert status["feeds"]["transactions"]["silver"] == 35
-    rows = run(settings, "risklake", "sql", "select count(*) as n from marts.fct_transactions", "--json")
-    assert json.loads(rows.strip().splitlines()[-1])["n"] == 35
+    assert status["feeds"]["transactions"] == {
+        "lines": 35, "bronze": 35, "silver": 35, "quarantined": 0, "duplicates": 0,
+    }  # fmt: skip
+    assert status["parity"] == {"user_5m": {"compared": 35, "differing": 0}}
+    assert storage.read(spark, settings, "marts.fct_transactions").count() == 35
 
 
 def test_each_job_runs_by_itself_with_spark_submit(
-    settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
 ) -> None:
     land([transaction(f"e{n}") for n in range(4)])
     for job in ("bronze", "silver", "features", "alerts"):
         output = run(settings, "spark-submit", "--properties-file", "conf/spark-defaults.conf",
                      f"spark_jobs/{job}.py", "--once")  # fmt: skip
         assert f"{job}:" in output
-    status: dict[str, Any] = json.loads(run(settings, "risklake", "status", "--json"))
-    assert status["consistent"] is True
-    assert status["features"]["user_5m"]["rows"] == 4
-    assert status["alerts"]["velocity_5m"] == 4
+    status = measure_status(spark, settings)
+    assert status.is_consistent
+    assert status.feature_rows == 4
+    # All four payments lie at one instant, so each sees all of them.
+    assert status.alerts == {"velocity_5m": 4}
 
 
 def test_a_wrong_setting_or_a_missing_folder_gives_one_line_and_no_stack_trace(settings: Settings) -> None:
