@@ -2,7 +2,11 @@
 {% macro lake_root() -%}
   {%- set root = env_var('LAKE_ROOT', '') -%}
   {%- if root == '' -%}
-    {%- set root = (flags.PROJECT_DIR | string) ~ '/../data' -%}
+    {%- set project = invocation_args_dict['project_dir'] | string -%}
+    {%- if not project.startswith('/') -%}
+      {%- set project = env_var('PWD') ~ '/' ~ project -%}
+    {%- endif -%}
+    {%- set root = project ~ '/../data' -%}
   {%- endif -%}
   {%- if not (root.startswith('/') or '://' in root) -%}
     {{ exceptions.raise_compiler_error("LAKE_ROOT is '" ~ root ~ "'; dbt needs an absolute folder or an address such as s3a://bucket/lake") }}
@@ -15,6 +19,14 @@
 {% macro spark__location_clause() %}
   location '{{ lake_root() }}/{{ model['schema'] }}/{{ model['alias'] }}'
 {%- endmacro %}
+
+
+{#- Schemas lie in the lake too; Spark would make a folder `spark-warehouse` otherwise. -#}
+{% macro spark__create_schema(relation) -%}
+  {%- call statement('create_schema') -%}
+    create schema if not exists {{ relation }} location '{{ lake_root() }}/{{ relation.schema }}'
+  {% endcall %}
+{% endmacro %}
 
 
 {#-
@@ -38,7 +50,7 @@
   ) -%}
   {%- for row in found -%}
     {%- set layer, table = row['folder'].split('/') -%}
-    {%- do run_query("create schema if not exists `" ~ layer ~ "`") -%}
+    {%- do run_query("create schema if not exists `" ~ layer ~ "` location '" ~ root ~ "/" ~ layer ~ "'") -%}
     {%- do run_query(
       "create table if not exists `" ~ layer ~ "`.`" ~ table ~ "` using delta location '" ~ root ~ "/" ~ row['folder'] ~ "'"
     ) -%}
