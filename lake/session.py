@@ -12,9 +12,12 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from lake import storage
+from lake.catalog import LAYERS
 from lake.errors import MachineError
 from lake.settings import Settings
 
+# In this session's configuration: the lake whose tables have names.
+_NAMED_LAKE = "spark.risklake.named_lake"
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 
 
@@ -44,10 +47,22 @@ def register_names(spark: SparkSession, settings: Settings) -> list[str]:
 
     Call it again to see tables that another program has made since. Names of another lake are replaced.
     """
+    if spark.conf.get(_NAMED_LAKE, settings.lake_root) != settings.lake_root:
+        _forget_names(spark)
     names = storage.tables_on_disk(spark, settings)
     for statement in registration_statements(settings, names):
         spark.sql(statement)
+    spark.conf.set(_NAMED_LAKE, settings.lake_root)
     return names
+
+
+def _forget_names(spark: SparkSession) -> None:
+    # The tables are external: dropping one takes its name from this session and leaves its data where it is. The
+    # schemas stay: dropping one would delete the folder that it is located in.
+    schemas = {row[0] for row in spark.sql("show schemas").collect()}
+    for layer in (layer for layer in LAYERS if layer in schemas):
+        for row in spark.sql(f"show tables in `{layer}`").where("not isTemporary").collect():
+            spark.sql(f"drop table `{layer}`.`{row['tableName']}`")
 
 
 def registration_statements(settings: Settings, names: list[str]) -> list[str]:

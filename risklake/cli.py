@@ -91,7 +91,7 @@ def generate(
     from risklake.progress import Stages
     from risklake.show import show_json
 
-    settings = _settings(lake, seed=seed)
+    settings, last_day = _settings(lake, seed=seed), _date(end)
     with Stages().stage("generate", "lines") as update:
         manifest = write.generate(
             out or settings.local_path("inbox"),
@@ -100,7 +100,7 @@ def generate(
             users=users,
             merchants=merchants,
             seed=settings.seed,
-            end=_date(end),
+            end=last_day,
             progress=update,
         )
     if as_json:
@@ -141,9 +141,10 @@ def train(
     from risklake.show import show_json, show_report
 
     settings = _settings(lake, train_days=train_days, delay_days=delay_days, test_days=test_days)
+    last_day = _date(as_of)
     spark = _session(settings, "train")
     with Stages().stage("model"):
-        report = training.run(spark, settings, as_of=_date(as_of))
+        report = training.run(spark, settings, as_of=last_day)
     spark.stop()
     show_json(report) if as_json else show_report(report, settings)
 

@@ -17,6 +17,7 @@ from lake import storage
 from lake.catalog import DUPLICATES, QUARANTINE, TABLES
 from lake.errors import CheckpointError, LeaseError
 from lake.lease import leases
+from lake.session import register_names
 from lake.settings import Settings
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import Status, measure_status
@@ -182,6 +183,10 @@ def test_two_lakes_in_one_session_do_not_disturb_each_other(
     for lake, count in ((settings, 2), (other, 1)):
         pipeline.run(spark, lake, continuous=False, jobs=["bronze", "silver"])
         assert storage.read(spark, lake, "silver.transactions").count() == count
+    # The names follow the lake that was named last, and no data goes with the names of the other.
+    for lake, count in ((settings, 2), (other, 1), (settings, 2)):
+        register_names(spark, lake)
+        assert spark.table("silver.transactions").count() == count
 
 
 def test_status_sees_a_line_that_is_lost_and_one_that_is_there_twice(
