@@ -25,6 +25,12 @@ def leases(settings: Settings, names: list[str]) -> Iterator[None]:
         yield
 
 
+def require_free(settings: Settings, names: list[str]) -> None:
+    """Raise `LeaseError` now if another program holds one of these leases, before anything slow is begun."""
+    with leases(settings, names):
+        pass
+
+
 @contextmanager
 def _lease(settings: Settings, name: str) -> Iterator[None]:
     file = settings.local_path("checkpoints", f".{name}.lease")

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.catalog import LAYERS
 from lake.errors import MachineError
+from lake.quick_start import quick_start
 from lake.settings import Settings
 
 # In this session's configuration: the lake whose tables have names.
@@ -21,16 +22,19 @@ _NAMED_LAKE = "spark.risklake.named_lake"
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 
 
-def build_session(settings: Settings, name: str = "risklake", log: Path | None = None) -> SparkSession:
+def build_session(
+    settings: Settings, name: str = "risklake", log: Path | None = None, *, record: bool = False
+) -> SparkSession:
     """A session on the configured Spark, in which the tables of the lake have their names.
 
     Master, catalog and storage come from `spark-defaults.conf` or `spark-submit`, never from here. With `log`, what
-    Spark's Java process writes to stderr goes to that file. Raises `MachineError` where Java or Delta Lake is missing.
+    Spark's Java process writes to stderr goes to that file; with `record` it can become an archive for quick starts
+    (`lake.quick_start`). Raises `MachineError` where Java or Delta Lake is missing.
     """
     _require_java()
     # Workers must run the Python of this environment, not the system's.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    with _stderr_into(log) if log else nullcontext():
+    with quick_start(record=record), _stderr_into(log) if log else nullcontext():
         spark = SparkSession.builder.appName(name).getOrCreate()
     if spark.conf.get("spark.sql.catalog.spark_catalog", "") != DELTA_CATALOG:
         spark.stop()

@@ -63,11 +63,14 @@ def stream(
     lake: Lake = None,
 ) -> None:
     """Stream the inbox to bronze, silver, features and alerts, until stopped (SIGTERM or Ctrl-C)."""
+    from lake.lease import require_free
     from risklake.progress import Stages
     from risklake.streaming import drain, watch
+    from spark_jobs.pipeline import JOBS
     from spark_jobs.run import stopped_by_signals
 
     settings, stages = _settings(lake), Stages()
+    require_free(settings, list(JOBS))
     with stopped_by_signals() as stop:
         spark = _session(settings, "stream")
         drain(spark, settings, stages, stop) if once else watch(spark, settings, stages, stop)

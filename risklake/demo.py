@@ -16,6 +16,7 @@ from lake import storage
 from lake.catalog import LAYERS
 from lake.errors import MachineError, TrainingError, UsageError
 from lake.lease import leases
+from lake.quick_start import end_recording, needs_recording
 from lake.session import build_session
 from lake.settings import Settings
 from risklake import doctor
@@ -27,8 +28,8 @@ from risklake.streaming import drain
 from spark_jobs.reconciliation import Status, measure_status
 
 MARKER = ".demo.json"
-# All that a run puts into a lake; nothing else in the folder is ever deleted.
-_FOLDERS = (*LAYERS, "inbox", "truth", "models", "reports", "checkpoints", "logs")
+# What a run starts without; nothing else in the folder is ever deleted. Logs stay, and with them what dbt has parsed.
+_FOLDERS = (*LAYERS, "inbox", "truth", "models", "reports", "checkpoints")
 
 GENERATED: dict[str, Any] = {"rows": 40_000, "days": 24, "users": 600, "merchants": 200}
 DIRT = {
@@ -61,17 +62,23 @@ def run_demo(settings: Settings, stages: Stages, given: Path | None, as_of: date
     )
     identity |= {"label_delay_days": settings.label_delay_days}
     _prepare(settings, identity)
-    _import_ahead()
     with stages.stage("input", "files" if source else "lines") as update:
         if source:
             land_input(source, settings, update)
         else:
             _generate(settings, update)
     with stages.stage("spark"):
-        spark = build_session(settings, "risklake demo", log=settings.local_path("logs", "spark.log"))
+        _import_ahead()
+        record = needs_recording()
+        log = settings.local_path("logs", "spark.log")
+        spark = build_session(settings, "risklake demo", log=log, record=record)
     summary = _run(spark, settings, stages, as_of)
     _mark(settings, identity, complete=True)
-    spark.stop()
+    if record:
+        with stages.stage("archive"):
+            end_recording(spark)
+    else:
+        spark.stop()
     return summary
 
 

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from lake import quick_start
 from risklake import doctor, java
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +116,10 @@ def configure(spark: Path) -> None:
         link = conf / name
         link.unlink(missing_ok=True)
         link.symlink_to(ROOT / "conf" / name)
-    settings = spark_env(java.find_usable(), sys.executable)
+    chosen = java.find_usable()
+    # A Java that has to be named is named in `spark-env.sh`, which a quick start passes by.
+    quick_start.make_place(spark, possible=chosen is not None and chosen.is_default)
+    settings = spark_env(chosen, sys.executable)
     _replace(conf / "spark-env.sh", settings)
     # Spark's own asks the `python3` of PATH, which knows this Spark only while the environment is active.
     finder = Path(sys.executable).parent / "find-spark-home"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -14,6 +15,7 @@ from lake.catalog import ALERTS, DUPLICATES, QUARANTINE, USER_5M
 from lake.feeds import FEEDS, TRANSACTIONS
 from lake.inbox import count_lines, visible_files
 from lake.settings import Settings
+from lake.table import Table
 from spark_jobs.parity import Parity, measure
 
 
@@ -71,13 +73,24 @@ class Status:
 def measure_status(spark: SparkSession, settings: Settings, *, with_parity: bool = True) -> Status:
     """Count the lake as it stands now: inbox files by plain Python, tables by Spark."""
     storage.ensure_tables(spark, settings)
+    sizes = _sizes(spark, settings)
+    quarantined, duplicates = _by_feed(spark, settings, QUARANTINE), _by_feed(spark, settings, DUPLICATES)
     return Status(
-        feeds=_feeds(spark, settings),
-        feature_rows=storage.read(spark, settings, USER_5M.name).count(),
+        feeds={
+            name: FeedCounts(
+                lines=inbox_lines(settings, name),
+                bronze=sizes[f"bronze.{name}"].rows,
+                silver=sizes[f"silver.{name}"].rows,
+                quarantined=quarantined.get(name, 0),
+                duplicates=duplicates.get(name, 0),
+            )
+            for name in FEEDS
+        },
+        feature_rows=sizes[USER_5M.name].rows,
         parity=measure(spark, settings) if with_parity else None,
         alerts=_alerts(spark, settings),
         quarantine=_quarantine(spark, settings),
-        freshness_s=_freshness(spark, settings),
+        freshness_s={name: sizes[name].age_s for name in _FRESH},
     )
 
 
@@ -86,22 +99,43 @@ def inbox_lines(settings: Settings, feed: str) -> int:
     return sum(count_lines(file) for file in visible_files(settings.local_path("inbox", feed)))
 
 
-def _feeds(spark: SparkSession, settings: Settings) -> dict[str, FeedCounts]:
-    quarantined = _by_feed(storage.read(spark, settings, QUARANTINE.name))
-    duplicates = _by_feed(storage.read(spark, settings, DUPLICATES.name))
-    return {
-        name: FeedCounts(
-            lines=inbox_lines(settings, name),
-            bronze=storage.read(spark, settings, f"bronze.{name}").count(),
-            silver=storage.read(spark, settings, f"silver.{name}").count(),
-            quarantined=quarantined.get(name, 0),
-            duplicates=duplicates.get(name, 0),
+@dataclass(frozen=True)
+class _Size:
+    """Rows of a table, and the seconds since the newest line that it knows of (None where it knows none)."""
+
+    rows: int
+    age_s: float | None
+
+
+def _sizes(spark: SparkSession, settings: Settings) -> dict[str, _Size]:
+    names = [f"{layer}.{feed}" for feed in FEEDS for layer in ("bronze", "silver")] + [USER_5M.name, ALERTS.name]
+    # One query for all: planning a small one costs more than counting.
+    counted = [
+        storage.read(spark, settings, name).agg(
+            F.lit(name).alias("name"),
+            F.count("*").alias("rows"),
+            F.unix_micros(F.max(_FRESH.get(name, "arrived_at"))).alias("newest_us"),
         )
-        for name in FEEDS
+        for name in names
+    ]
+    now = datetime.now(UTC).timestamp()
+    return {
+        row["name"]: _Size(row["rows"], None if row["newest_us"] is None else round(now - row["newest_us"] / 1e6, 1))
+        for row in reduce(DataFrame.union, counted).collect()
     }
 
 
-def _by_feed(rows: DataFrame) -> dict[str, int]:
+# What tells the newest line of transactions that a table knows of.
+_FRESH = {
+    f"bronze.{TRANSACTIONS.name}": "arrived_at",
+    f"silver.{TRANSACTIONS.name}": "arrived_at",
+    USER_5M.name: "inputs_arrived_at",
+    ALERTS.name: "inputs_arrived_at",
+}
+
+
+def _by_feed(spark: SparkSession, settings: Settings, table: Table) -> dict[str, int]:
+    rows = storage.read(spark, settings, table.name)
     return {row["feed"]: row["count"] for row in rows.groupBy("feed").count().collect()}
 
 
@@ -114,18 +148,3 @@ def _quarantine(spark: SparkSession, settings: Settings) -> dict[str, int]:
     rows = storage.read(spark, settings, QUARANTINE.name)
     codes = rows.select(F.explode("reasons.code").alias("code"))
     return {row["code"]: row["count"] for row in codes.groupBy("code").count().orderBy("code").collect()}
-
-
-def _freshness(spark: SparkSession, settings: Settings) -> dict[str, float | None]:
-    """Seconds since the newest line of transactions that each table knows of; None where it knows none."""
-    newest = {
-        f"bronze.{TRANSACTIONS.name}": "arrived_at",
-        f"silver.{TRANSACTIONS.name}": "arrived_at",
-        USER_5M.name: "inputs_arrived_at",
-        ALERTS.name: "inputs_arrived_at",
-    }
-    ages: dict[str, float | None] = {}
-    for name, column in newest.items():
-        last = storage.read(spark, settings, name).agg(F.unix_micros(F.max(column))).collect()[0][0]
-        ages[name] = None if last is None else round(datetime.now(UTC).timestamp() - last / 1e6, 1)
-    return ages

@@ -107,6 +107,8 @@ def _batch_writer(settings: Settings, feed: Feed, query: str) -> Callable[[DataF
     table = silver_table(feed).name
 
     def write(batch: DataFrame, batch_id: int) -> None:
+        if batch.isEmpty():  # as the first of a feed that gets no files; the plan below costs seconds
+            return
         transaction = Transaction(storage.query_id(batch.sparkSession, settings, query), batch_id)
         events = storage.read(batch.sparkSession, settings, table)
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
+from lake import storage
 from lake.inbox import land_lines
 from lake.session import build_session
 from lake.settings import Settings, load_settings
@@ -23,8 +25,19 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture(scope="session")
+def empty_tables(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A lake whose tables are made and hold nothing; a copy of it costs less than making them again."""
+    root = tmp_path_factory.mktemp("template") / "lake"
+    storage.ensure_tables(spark, load_settings({"lake_root": str(root)}, environment={}))
+    return root
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """A lake of the test's own; with empty tables where the test also asks for Spark."""
+    if "spark" in request.fixturenames:
+        shutil.copytree(request.getfixturevalue("empty_tables"), tmp_path / "lake")
     return load_settings({"lake_root": str(tmp_path / "lake")}, environment={}, folder=tmp_path)
 
 

@@ -79,18 +79,18 @@ def test_kill_9_in_the_middle_of_the_cards_costs_nothing_and_doubles_nothing(
 ) -> None:
     lakes = [load_settings({"lake_root": str(tmp_path / name)}, environment={}) for name in ("whole", "killed")]
     for settings in lakes:
-        for file in sorted((CARDS / "events").iterdir())[:6]:
+        for file in sorted((CARDS / "events").iterdir())[:3]:
             land_copy(file, settings.local_path("inbox", "transactions"))
     whole, killed = lakes
     pipeline.run(spark, whole, continuous=False)
     moments = [("bronze_transactions", 1), ("features_user_5m", 1)]
     for query, count in moments:
-        process = start(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="2")
+        process = start(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="1")
         assert wait_for(lambda query=query, count=count: commits(killed, query) >= count)  # type: ignore[misc]
         time.sleep(random.Random(count).random())
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    run(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="2")
+    run(killed, "risklake", "stream", "--once", RISKLAKE_MAX_FILES_PER_TRIGGER="1")
     for name in ("silver.transactions", "silver.quarantine", "silver.duplicates", "features.user_5m", "alerts.alerts"):
         assert content(spark, killed, name) == content(spark, whole, name), name
     status = measure_status(spark, killed)
