@@ -1,115 +1,166 @@
-"""Lines: payments and disputes as the JSON text that a producer would send."""
+"""Lines: payments, orders, behaviour and disputes as the JSON text that a producer would send, newlines included."""
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from generator.attacks import SCENARIO_NAMES
+from generator.behaviour import KINDS, VISIT_STEPS, Behaviour
 from generator.disputes import REASONS, Disputes
-from generator.payments import HONEST, NO_DEVICE, Floats, Integers, Payments
-from generator.places import COUNTRIES, CURRENCIES, CURRENCY_OF, MINOR_UNITS, PER_USD
-from generator.plan import EPOCH, Plan
-from generator.world import World
+from generator.payments import HONEST, NO_DEVICE, NO_PRODUCT, Integers, Payments
+from generator.places import COUNTRIES, CURRENCIES, CURRENCY_OF, SHOP_COUNTRY
+from generator.plan import Plan
+from generator.text import amounts, joined, looked_up, minor_units, padded, scrambled, times, where
+from generator.world import SHOP, World
 
-# Odd, so that multiplying by it modulo 2**32 gives each number another one of its own.
-_SCRAMBLE = 2_654_435_761
+_CODES = [currency.code for currency in CURRENCIES]
+_COUNTRY_CODES = [country.code for country in COUNTRIES]
+_CHECKOUT_MS = 40_000
 
 
 class Script:
-    """Writes the payments of one plan as text.
+    """Writes what happens in one plan as text.
 
     Amounts are in the currency of the user's home, the one that the card is billed in, with its decimals.
     """
 
-    def __init__(self, plan: Plan, world: World, payments: Payments) -> None:
+    def __init__(self, plan: Plan, world: World) -> None:
         self.plan = plan
-        self.payments = payments
-        self.currency = CURRENCY_OF[world.users.home[payments.user]]
-        self.start_ms = (plan.start - EPOCH).days * 86_400_000
+        self.world = world
 
-    def event_id(self, number: int) -> str:
-        """Event id of the payment in row `number`."""
-        return f"e{self.plan.run}-{number:08d}"
+    def event_ids(self, numbers: Integers) -> pa.Array:
+        """Event ids of payments by their numbers."""
+        return joined(f"e{self.plan.run}-", padded(numbers, 9))
 
-    def transactions(self, rows: Integers, numbers: Integers) -> list[str]:
-        """One line for each row of the payments, under the event ids of `numbers`."""
-        chosen = self.payments.take(rows)
-        columns = zip(
-            numbers.tolist(),
-            chosen.user.tolist(),
-            chosen.merchant.tolist(),
-            self.amounts(rows),
-            self.currency[rows].tolist(),
-            chosen.country.tolist(),
-            self.times(chosen.time_ms),
-            scrambled(chosen.method, self.plan.seed),
-            _optional_fields(chosen, self.plan.seed),
-            strict=True,
+    def transactions(self, payments: Payments, numbers: Integers) -> pa.Array:
+        """One line a payment, under the event ids of `numbers`."""
+        seed, currency = self.plan.seed, self._currency(payments)
+        known_device, product = payments.device != NO_DEVICE, payments.product != NO_PRODUCT
+        return joined(
+            '{"event_id":"',
+            self.event_ids(numbers),
+            '","user_id":"u',
+            padded(payments.user, 6),
+            '","merchant_id":"m',
+            padded(payments.merchant, 5),
+            '","amount":',
+            amounts(payments.usd, currency),
+            looked_up([f',"currency":"{code}","country":"' for code in _CODES], currency),
+            looked_up([f'{code}","event_time":"' for code in _COUNTRY_CODES], payments.country),
+            times(self.plan.start_ms, payments.time_ms),
+            '","payment_method_id":"p',
+            scrambled(payments.method, seed),
+            looked_up(_CHANNEL_AND_STATUS, payments.is_online * 2 + payments.is_declined),
+            where(known_device, joined(',"device_id":"v', scrambled(payments.device, seed), '"')),
+            where(product, self._product(payments)),
+            "}\n",
         )
-        return [
-            f'{{"event_id":"{self.event_id(number)}","user_id":"u{user:06d}","merchant_id":"m{merchant:05d}",'
-            f'"amount":{amount},"currency":"{CURRENCIES[currency].code}","country":"{COUNTRIES[country].code}",'
-            f'"event_time":"{time}","payment_method_id":"p{method}"{optional}}}'
-            for number, user, merchant, amount, currency, country, time, method, optional in columns
-        ]
 
-    def disputes(self, disputes: Disputes, first: int) -> list[str]:
-        """One line for each dispute, numbered from `first` on."""
-        columns = zip(
-            disputes.payment.tolist(),
-            disputes.reason.tolist(),
-            self.amounts(disputes.payment),
-            self.currency[disputes.payment].tolist(),
-            self.times(disputes.reported_ms),
-            strict=True,
+    def orders(self, payments: Payments, numbers: Integers) -> pa.Array:
+        """One line an order: what was bought at the web shop, placed seconds before its payment; amounts in IDR as
+        people write them."""
+        placed = times(self.plan.start_ms, np.maximum(payments.time_ms - _CHECKOUT_MS, 0))
+        rupiah = np.full(len(payments), CURRENCY_OF[SHOP_COUNTRY])
+        whole = pc.cast(pa.array(minor_units(payments.usd, rupiah)), pa.string())
+        by_dots = _grouped(whole, ".")
+        style = numbers % 4
+        amount = pc.choose(
+            pa.array(style),
+            joined("Rp ", by_dots),
+            joined("Rp", by_dots, ",00"),
+            joined("IDR ", _grouped(whole, ","), ".00"),
+            whole,
         )
-        return [
-            f'{{"dispute_id":"d{self.plan.run}-{number:07d}","event_id":"{self.event_id(row)}",'
-            f'"reason":"{REASONS[reason]}","amount":{amount},"currency":"{CURRENCIES[currency].code}",'
-            f'"reported_at":"{time}"}}'
-            for number, (row, reason, amount, currency, time) in enumerate(columns, start=first)
-        ]
+        return joined(
+            '{"order_id":"o',
+            self.plan.run,
+            "-",
+            padded(numbers, 9),
+            '","user_id":"u',
+            padded(payments.user, 6),
+            '","product_id":"g',
+            padded(payments.product, 5),
+            '","quantity":',
+            pc.cast(pa.array(payments.quantity), pa.string()),
+            ',"amount":"',
+            amount,
+            looked_up(
+                [f'","country":"{code}","created_date":"' for code in _COUNTRY_CODES],
+                self.world.location(payments.user, payments.time_ms),
+            ),
+            placed,
+            '","status":"Pending"}\n',
+        )
 
-    def labels(self, rows: range) -> list[str]:
-        """One line of the truth for each row of the payments: event id, whether it is a fraud, its
-        scenario."""
-        scenarios = self.payments.scenario[rows.start : rows.stop].tolist()
-        return [
-            f"{self.event_id(row)},{int(scenario != HONEST)},{SCENARIO_NAMES[scenario]}"
-            for row, scenario in zip(rows, scenarios, strict=True)
-        ]
+    def behaviour(self, behaviour: Behaviour, numbers: Integers) -> pa.Array:
+        """One line a step; `numbers` are those of the payments that the steps lead to."""
+        return joined(
+            '{"event_id":"b',
+            self.plan.run,
+            "-",
+            padded(numbers[behaviour.payment], 9),
+            "-",
+            padded(behaviour.step, 2),
+            '","user_id":"u',
+            padded(behaviour.user, 6),
+            looked_up([f'","kind":"{kind}","event_time":"' for kind in KINDS], behaviour.kind),
+            times(self.plan.start_ms, behaviour.time_ms),
+            '","product_id":"g',
+            padded(behaviour.product, 5),
+            f'","merchant_id":"m{SHOP:05d}","device_id":"v',
+            scrambled(behaviour.device, self.plan.seed),
+            '","session_id":"s',
+            self.plan.run,
+            "-",
+            padded(numbers[behaviour.payment], 9),
+            looked_up([f'-{visit}"}}\n' for visit in range(3)], behaviour.step // VISIT_STEPS),
+        )
 
-    def amounts(self, rows: Integers) -> list[str]:
-        """Amounts as JSON numbers, exact to the minor unit of their currency."""
-        currency = self.currency[rows]
-        minor = _minor_units(self.payments.usd[rows], currency)
-        return [
-            f"{amount / MINOR_UNITS[kind]:.{CURRENCIES[kind].decimals}f}"
-            for amount, kind in zip(minor.tolist(), currency.tolist(), strict=True)
-        ]
+    def disputes(self, disputes: Disputes, payments: Payments, numbers: Integers, first: int) -> pa.Array:
+        """One line a dispute, numbered from `first` on; `payments` and `numbers` are those that it is about."""
+        currency = self._currency(payments)
+        return joined(
+            '{"dispute_id":"d',
+            self.plan.run,
+            "-",
+            padded(first + np.arange(len(disputes)), 7),
+            '","event_id":"',
+            self.event_ids(numbers),
+            looked_up([f'","reason":"{reason}","amount":' for reason in REASONS], disputes.reason),
+            amounts(payments.usd, currency),
+            looked_up([f',"currency":"{code}","reported_at":"' for code in _CODES], currency),
+            times(self.plan.start_ms, disputes.reported_ms),
+            '"}\n',
+        )
 
-    def times(self, time_ms: Integers) -> list[str]:
-        """Times as ISO 8601 in UTC with milliseconds."""
-        moments = (self.start_ms + time_ms).astype("datetime64[ms]")
-        return [f"{moment}Z" for moment in np.datetime_as_string(moments, unit="ms").tolist()]
+    def labels(self, payments: Payments, numbers: Integers) -> pa.Array:
+        """One line of the truth a payment: event id, whether it is a fraud, its scenario."""
+        words = [f",{int(number != HONEST)},{name}\n" for number, name in enumerate(SCENARIO_NAMES)]
+        return joined(self.event_ids(numbers), looked_up(words, payments.scenario))
+
+    def _currency(self, payments: Payments) -> Integers:
+        return CURRENCY_OF[self.world.users.home[payments.user]]
+
+    def _product(self, payments: Payments) -> pa.Array:
+        return joined(
+            ',"product_id":"g',
+            padded(np.maximum(payments.product, 0), 5),
+            '","quantity":',
+            pc.cast(pa.array(payments.quantity), pa.string()),
+        )
 
 
-def scrambled(number: Integers, seed: int) -> list[str]:
-    """Eight hex digits for each number below 2**32, another for each, that do not tell the number."""
-    return [f"{value:08x}" for value in ((number * _SCRAMBLE + seed * 97) % 2**32).tolist()]
+_CHANNEL_AND_STATUS = [
+    f'","channel":"{channel}","status":"{status}"'
+    for channel in ("card_present", "online")
+    for status in ("approved", "declined")
+]
 
 
-def _minor_units(usd: Floats, currency: Integers) -> Integers:
-    return np.maximum(1, np.rint(usd * PER_USD[currency] * MINOR_UNITS[currency])).astype(np.int64)
-
-
-def _optional_fields(payments: Payments, seed: int) -> list[str]:
-    # Card-present payments have no device, and the field is absent.
-    channel = np.where(payments.is_online, "online", "card_present").tolist()
-    status = np.where(payments.is_declined, "declined", "approved").tolist()
-    device = [f',"device_id":"v{name}"' for name in scrambled(payments.device, seed)]
-    has_device = (payments.device != NO_DEVICE).tolist()
-    return [
-        f',"channel":"{one_channel}","status":"{one_status}"{one_device if known else ""}'
-        for one_channel, one_status, one_device, known in zip(channel, status, device, has_device, strict=True)
-    ]
+def _grouped(digits: pa.Array, separator: str) -> pa.Array:
+    """Digits in groups of three, as 1.250.000."""
+    # From the right: the reversed text is cut after each third digit, where another one follows.
+    turned = pc.replace_substring_regex(pc.utf8_reverse(digits), r"(\d{3})", rf"\1{separator}")
+    return pc.utf8_reverse(pc.utf8_rtrim(turned, separator))

@@ -16,6 +16,7 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 NO_DEVICE = -1
+NO_PRODUCT = -1
 HONEST = 0
 
 # The cheapest and the dearest thing that the simulated world sells, in US dollars.
@@ -26,9 +27,9 @@ LOWEST_USD, HIGHEST_USD = 0.5, 25_000.0
 class Payments:
     """One row a payment; all columns are of the same length.
 
-    `user`, `merchant` and `country` are positions in the world's tables, `time_ms` milliseconds since the
-    first midnight (UTC), `usd` the worth in US dollars, `device` a number or `NO_DEVICE`, `scenario` is
-    `HONEST` or the number of an attack.
+    `user`, `merchant`, `country` and `product` are positions in the world's tables, `time_ms` milliseconds since
+    the first midnight (UTC), `usd` the worth in US dollars, `device` a number or `NO_DEVICE`, `product` one or
+    `NO_PRODUCT`, `quantity` its units (0 without one), `scenario` is `HONEST` or the number of an attack.
     """
 
     user: Integers
@@ -40,12 +41,14 @@ class Payments:
     method: Integers
     is_online: Flags
     is_declined: Flags
+    product: Integers
+    quantity: Integers
     scenario: Integers
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, rows: Integers) -> Payments:
+    def take(self, rows: Integers | Flags) -> Payments:
         """These rows, in this order."""
         return Payments(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
@@ -59,9 +62,11 @@ class Payments:
         return Payments(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Payments)})
 
 
-def within_span(time_ms: Integers, span_ms: int) -> Integers:
-    """Times that run over an end of the span, folded back into it, so that none is lost and none piles up."""
-    return np.abs((span_ms - 1) - np.abs((span_ms - 1) - time_ms)).clip(0, span_ms - 1)
+def within(time_ms: Integers, start_ms: Integers | int, end_ms: Integers | int) -> Integers:
+    """Times that run over an end of a span, folded back into it, so that none is lost and none piles up."""
+    last = np.asarray(end_ms) - 1
+    folded = last - np.abs(last - time_ms)
+    return np.clip(start_ms + np.abs(folded - start_ms), start_ms, last)
 
 
 def priced(usd: Floats) -> Floats:

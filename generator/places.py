@@ -46,15 +46,15 @@ CURRENCIES: tuple[Currency, ...] = (
 )
 
 COUNTRIES: tuple[Country, ...] = (
-    Country("GB", "GBP", "europe", 0, 28),
-    Country("DE", "EUR", "europe", 1, 14),
+    Country("GB", "GBP", "europe", 0, 20),
+    Country("DE", "EUR", "europe", 1, 12),
     Country("FR", "EUR", "europe", 1, 12),
     Country("ES", "EUR", "europe", 1, 7),
     Country("NL", "EUR", "europe", 1, 6),
     Country("ZA", "ZAR", "africa", 2, 6),
     Country("NA", "NAD", "africa", 2, 5),
     Country("KW", "KWD", "gulf", 3, 5),
-    Country("ID", "IDR", "asia", 7, 6),
+    Country("ID", "IDR", "asia", 7, 16),
     Country("SG", "SGD", "asia", 8, 1),
     Country("JP", "JPY", "asia", 9, 3),
     Country("US", "USD", "america", -5, 5),
@@ -62,6 +62,8 @@ COUNTRIES: tuple[Country, ...] = (
     Country("BR", "BRL", "america", -3, 1),
 )
 
+# Where the web shop is that takes orders.
+SHOP_COUNTRY = [country.code for country in COUNTRIES].index("ID")
 CURRENCY_OF = np.array([[c.code for c in CURRENCIES].index(country.currency) for country in COUNTRIES])
 SHARE = np.array([country.share for country in COUNTRIES]) / sum(country.share for country in COUNTRIES)
 UTC_OFFSET_MS = np.array([country.utc_offset_h * 3_600_000 for country in COUNTRIES])

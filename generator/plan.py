@@ -1,4 +1,4 @@
-"""What to generate: the checked arguments of one run, and the streams of chance that follow from them."""
+"""What to generate: the checked arguments of one run, its slots of time, and the streams of chance that follow."""
 
 from __future__ import annotations
 
@@ -6,25 +6,49 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from generator.dirt import DEMO_DIRT, checked_dirt
+from generator.chaos import DEMO_CHAOS, checked_chaos
+from generator.payments import DAY_MS
 from lake.errors import UsageError
 
-# So long ago nearly all chargebacks have been reported.
+# So long ago most chargebacks have been reported.
 SETTLED_DAYS = 15
 EPOCH = date(1970, 1, 1)
+# Rows that a slot holds on a day like any other; what is in memory at a time follows from it.
+ROWS_PER_SLOT = 100_000
+SLOTS_A_DAY = (1, 2, 3, 4, 6, 8, 12, 24, 48, 96, 288, 1440)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A piece of one day (UTC): the unit that is generated, written and resumed on its own.
+
+    `start_ms` to `end_ms` are milliseconds since the first midnight; `day` and `part` count from 0, and a day has
+    `parts` of them.
+    """
+
+    number: int
+    day: int
+    part: int
+    parts: int
+    start_ms: int
+    end_ms: int
+
+    @property
+    def length_ms(self) -> int:
+        """How long it is."""
+        return self.end_ms - self.start_ms
 
 
 @dataclass(frozen=True)
 class Plan:
     """Arguments of one run; make it with `Plan.checked`.
 
-    `rows` genuine payments over `days` days up to and including `end`, by `users` users at `merchants`
-    merchants; `dirt` is the share of the payments (0 to 1) by kind. The same plan gives the same bytes.
+    `rows` payments over `days` days up to and including `end`, by `users` users at `merchants` merchants;
+    `chaos` is the share of the payments (0 to 1) by kind. The same plan gives the same lines.
     """
 
     rows: int
@@ -33,7 +57,7 @@ class Plan:
     merchants: int
     seed: int
     end: date
-    dirt: Mapping[str, float]
+    chaos: Mapping[str, float]
 
     @classmethod
     def checked(
@@ -45,7 +69,7 @@ class Plan:
         merchants: int,
         seed: int,
         end: date | None = None,
-        dirt: Mapping[str, float] | None = None,
+        chaos: Mapping[str, float] | None = None,
     ) -> Plan:
         """The plan, or `UsageError` naming the wrong value and what would be right."""
         for name, value in (("rows", rows), ("days", days), ("users", users), ("merchants", merchants)):
@@ -58,8 +82,8 @@ class Plan:
             raise UsageError(f"end is {end}, in the future: give a day up to {today()} (UTC), or leave it out")
         if days > (end - EPOCH).days:
             raise UsageError(f"days is {days}, which reaches back before {EPOCH}: give fewer, such as --days 21")
-        shares = checked_dirt(DEMO_DIRT if dirt is None else dirt)
-        return cls(rows, days, users, merchants, seed, end, MappingProxyType(shares))
+        shares = checked_chaos(DEMO_CHAOS if chaos is None else chaos)
+        return cls(rows, days, users, merchants, seed, end, shares)
 
     @property
     def start(self) -> date:
@@ -67,10 +91,31 @@ class Plan:
         return self.end - timedelta(days=self.days - 1)
 
     @property
+    def start_ms(self) -> int:
+        """The first midnight (UTC), in milliseconds since 1970."""
+        return (self.start - EPOCH).days * DAY_MS
+
+    @property
+    def span_ms(self) -> int:
+        """Length of the simulated time."""
+        return self.days * DAY_MS
+
+    @property
     def run(self) -> str:
-        """Six hex digits that tell the events of one run from another's; dirt does not change them."""
+        """Six hex digits that tell the events of one run from another's; chaos does not change them."""
         facts = (self.rows, self.days, self.users, self.merchants, self.seed, self.end.isoformat())
         return hashlib.blake2b(repr(facts).encode(), digest_size=3).hexdigest()
+
+    def slots(self) -> list[Slot]:
+        """The slots of all days, in the order of time."""
+        a_day = self.rows / self.days
+        parts = next((n for n in SLOTS_A_DAY if a_day / n <= ROWS_PER_SLOT), SLOTS_A_DAY[-1])
+        length = DAY_MS // parts
+        return [
+            Slot(day * parts + part, day, part, parts, day * DAY_MS + part * length, day * DAY_MS + (part + 1) * length)
+            for day in range(self.days)
+            for part in range(parts)
+        ]
 
     def day(self, number: int) -> date:
         """The date of a day by its number, 0 for the first."""
@@ -83,7 +128,7 @@ class Plan:
     def as_dict(self) -> dict[str, Any]:
         """The plan as JSON knows it."""
         counts = {"rows": self.rows, "days": self.days, "users": self.users, "merchants": self.merchants}
-        return {**counts, "seed": self.seed, "end": self.end.isoformat(), "dirt": dict(self.dirt)}
+        return {**counts, "seed": self.seed, "end": self.end.isoformat(), "chaos": dict(self.chaos)}
 
 
 def today() -> date:

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from generator import reference
 from generator.attacks import SCENARIO_NAMES
-from generator.dirt import INTACT, KINDS, SPOILERS, Deliveries, deliver
-from generator.disputes import Disputes, dispute
+from generator.chaos import SPOILERS
+from generator.disputes import REASONS, Disputes
+from generator.landing import land, make_room, text_of, write_manifest
 from generator.lines import Script
-from generator.payments import DAY_MS, Integers, Payments
-from generator.plan import Plan, today
-from generator.simulation import build_world, simulate
+from generator.payments import DAY_MS, Payments
+from generator.plan import Plan, Slot, today
+from generator.simulation import Simulation
+from generator.slot_files import SlotResult, write_slot
 from lake.errors import UsageError
 
-GZIP_LEVEL = 2
-LABEL_BLOCK = 200_000
+STREAMS = ("transactions", "orders", "behaviour", "disputes")
+FEEDS = (*reference.FEEDS, *STREAMS)
+# Below this many payments another process costs more than it brings.
+ROWS_WORTH_A_PROCESS = 150_000
 Progress = Callable[[int, int], None]
 
 
@@ -31,8 +36,8 @@ Progress = Callable[[int, int], None]
 class Manifest:
     """Exact counts of one run.
 
-    `rows` are the genuine events, each of which stands in the files once intact; `lines` counts by feed and
-    file, `frauds` by scenario, `disputes` by reason (only those written), `dirt` by kind. `unreported` are
+    `rows` are the genuine payments, each of which stands in the files once intact; `lines` counts by feed and
+    file, `frauds` by scenario, `disputes` by reason (only those written), `chaos` by kind. `unreported` are
     disputes that would be reported after today. `arguments` are those of the run.
     """
 
@@ -41,31 +46,13 @@ class Manifest:
     frauds: Mapping[str, int]
     disputes: Mapping[str, int]
     unreported: int
-    dirt: Mapping[str, int]
+    chaos: Mapping[str, int]
     arguments: Mapping[str, Any]
+    complete: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """The manifest as JSON knows it."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class _Feed:
-    """Lines of one feed, in the order of writing: the days they belong to, and how to write some of them."""
-
-    name: str
-    day: Integers
-    text: Callable[[slice], list[str]]
-
-    def files(self, plan: Plan) -> Iterator[tuple[str, slice]]:
-        """Each file's name and which lines it takes, the earliest first."""
-        days, first = np.unique(self.day, return_index=True)
-        for day, start, stop in zip(days, first, np.append(first, len(self.day))[1:], strict=True):
-            yield f"{self.name}-{plan.day(int(day))}.jsonl.gz", slice(int(start), int(stop))
-
-    def lines(self, plan: Plan) -> dict[str, int]:
-        """Lines by file."""
-        return {name: lines.stop - lines.start for name, lines in self.files(plan)}
 
 
 def generate(
@@ -77,129 +64,133 @@ def generate(
     merchants: int,
     seed: int,
     end: date | None = None,
-    dirt: Mapping[str, float] | None = None,
+    chaos: Mapping[str, float] | None = None,
+    feeds: Sequence[str] = FEEDS,
+    processes: int | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Write `rows` payments over `days` days up to `end`, and their disputes, into the inbox folder `out`.
+    """Write `rows` payments over `days` days up to `end`, and all that belongs to them, into the inbox folder `out`.
 
-    `out/transactions` gets one file a day and `out/disputes` one a report date; the truth (`labels.csv`,
-    `manifest.json`) goes to `truth` beside `out`. `end` is by default 15 days before today (UTC), `dirt`
-    the small dirt of the demo. `progress` is called after each file with the lines written so far, and of
-    how many. The same arguments give the same bytes; on a later day only disputes reported since then come
-    in addition. Raises `UsageError` for an argument that cannot work, a folder that cannot be written, or
-    files of another run in it.
+    Each feed gets a folder, with one file a day or, where a day has many payments, several; the truth (`labels/`,
+    `manifest.json`) goes to `truth` beside `out`. `end` is by default 15 days before today (UTC), `chaos` the small
+    one of the demo, `processes` one a core. `progress` is called after each slot with the payments written so far,
+    and of how many. The same arguments give the same lines, whatever the processes; on a later day only disputes
+    reported since then come in addition. A run that was stopped goes on when it is called again. Raises `UsageError`
+    for an argument that cannot work, a folder that cannot be written, or files of another run in it.
     """
-    plan = Plan.checked(rows=rows, days=days, users=users, merchants=merchants, seed=seed, end=end, dirt=dirt)
-    world = build_world(plan)
-    payments = simulate(plan, world)
-    deliveries = deliver(payments.time_ms, plan.dirt, plan.chance("dirt"))
-    disputes = dispute(payments, plan.chance("disputes"))
-    reported = disputes.until((today() - plan.start).days * DAY_MS)
-    script = Script(plan, world, payments)
-    feeds = (_transactions(script, deliveries), _disputes(script, reported))
-    manifest = _manifest(plan, payments, deliveries, reported, len(disputes) - len(reported), feeds)
-    _make_room(out, manifest)
-    _write_truth(out.parent / "truth", script, manifest)
-    _write_feeds(out, plan, feeds, progress or (lambda done, total: None))
+    plan = Plan.checked(rows=rows, days=days, users=users, merchants=merchants, seed=seed, end=end, chaos=chaos)
+    if unknown := sorted(set(feeds) - set(FEEDS)):
+        raise UsageError(f"{unknown[0]} is no feed: choose from {', '.join(FEEDS)}")
+    truth, chosen = out.parent / "truth", [feed for feed in FEEDS if feed in feeds]
+    make_room(out, truth, chosen, {**plan.as_dict(), "feeds": chosen}, rows)
+    simulation = Simulation.of(plan)
+    lines: dict[str, dict[str, int]] = {}
+    _write_reference(simulation, out, chosen, lines)
+    results = []
+    for result in _slots(simulation, out, truth, chosen, _processes(plan, processes)):
+        results.append(result)
+        if progress:
+            progress(sum(r.rows for r in results), rows)
+    for result in results:
+        for feed, files in result.lines.items():
+            lines.setdefault(feed, {}).update(files)
+    reported, unreported = _write_disputes(simulation, results, out, chosen, lines)
+    frauds = sum((result.frauds for result in results), np.zeros(len(SCENARIO_NAMES), dtype=np.int64))
+    manifest = Manifest(
+        rows=rows,
+        lines=lines,
+        frauds={name: int(frauds[number]) for number, name in enumerate(SCENARIO_NAMES) if name},
+        disputes=reported,
+        unreported=unreported,
+        chaos={kind: sum(result.chaos[kind] for result in results) for kind in SPOILERS},
+        arguments={**plan.as_dict(), "feeds": chosen},
+    )
+    write_manifest(truth, manifest.as_dict())
     return manifest
 
 
-def _transactions(script: Script, deliveries: Deliveries) -> _Feed:
-    def text(lines: slice) -> list[str]:
-        texts = script.transactions(deliveries.payment[lines], deliveries.number[lines])
-        kinds = deliveries.kind[lines]
-        for line in np.flatnonzero(kinds != INTACT).tolist():
-            texts[line] = SPOILERS[KINDS[kinds[line]]](texts[line])
-        return texts
-
-    return _Feed("transactions", deliveries.time_ms // DAY_MS, text)
+def _processes(plan: Plan, wanted: int | None) -> int:
+    if wanted is not None and wanted < 1:
+        raise UsageError(f"processes is {wanted}, and must be at least 1: leave it out for one a core")
+    return wanted or max(1, min(os.cpu_count() or 1, plan.rows // ROWS_WORTH_A_PROCESS))
 
 
-def _disputes(script: Script, disputes: Disputes) -> _Feed:
-    def text(lines: slice) -> list[str]:
-        columns = (disputes.payment, disputes.reported_ms, disputes.reason)
-        return script.disputes(Disputes(*(column[lines] for column in columns)), first=lines.start)
+def _write_reference(simulation: Simulation, out: Path, feeds: Sequence[str], lines: dict[str, dict[str, int]]) -> None:
+    for feed in (feed for feed in reference.FEEDS if feed in feeds):
+        count = 0
 
-    return _Feed("disputes", disputes.reported_ms // DAY_MS, text)
+        def counted(feed: str = feed) -> Iterator[bytes]:
+            nonlocal count
+            for line in reference.as_lines(reference.FEEDS[feed](simulation.plan, simulation.world)):
+                count += 1
+                yield line
 
-
-def _manifest(
-    plan: Plan,
-    payments: Payments,
-    deliveries: Deliveries,
-    reported: Disputes,
-    unreported: int,
-    feeds: Iterable[_Feed],
-) -> Manifest:
-    found = np.bincount(payments.scenario, minlength=len(SCENARIO_NAMES))
-    return Manifest(
-        rows=len(payments),
-        lines={feed.name: feed.lines(plan) for feed in feeds},
-        frauds={name: int(found[number]) for number, name in enumerate(SCENARIO_NAMES) if name},
-        disputes=reported.counts(),
-        unreported=unreported,
-        dirt=deliveries.counts(),
-        arguments=plan.as_dict(),
-    )
+        name = f"{feed}-{simulation.plan.start}.jsonl.gz"
+        # Joined into blocks: the packer is slow with small ones.
+        land(out / feed / name, [b"".join(counted())])
+        lines[feed] = {name: count}
 
 
-def _make_room(out: Path, manifest: Manifest) -> None:
-    # Files that a stream may have read already are never replaced by others of the same name.
-    planned = [out / feed / name for feed, files in manifest.lines.items() for name in files]
-    known = _arguments_of(out.parent / "truth" / "manifest.json")
-    for file in planned:
-        if file.exists() and known != manifest.arguments:
-            fix = "give another --out or LAKE_ROOT, or remove that lake first"
-            raise UsageError(f"{file} is there already, of another run: {fix}")
-    try:
-        for folder in (out / "transactions", out / "disputes", out.parent / "truth"):
-            folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".probe.{os.getpid()}"
-            probe.touch()
-            probe.unlink()
-    except OSError as error:
-        fix = "give --out a folder that you may write"
-        raise UsageError(f"{out} cannot be written ({error.strerror}): {fix}") from error
+class _Worker:
+    """What a process keeps between the slots that it makes."""
+
+    simulation: Simulation
+    script: Script
+
+    @classmethod
+    def start(cls, plan: Plan) -> None:
+        cls.simulation = Simulation.of(plan)
+        cls.script = Script(plan, cls.simulation.world)
+
+    @classmethod
+    def write(cls, slot: Slot, out: Path, truth: Path, feeds: Sequence[str]) -> SlotResult:
+        return write_slot(cls.simulation, cls.script, slot, out, truth, feeds)
 
 
-def _arguments_of(manifest: Path) -> Any:
-    try:
-        return json.loads(manifest.read_text(encoding="utf-8")).get("arguments")
-    except (OSError, ValueError, AttributeError):
-        return None
+def _slots(
+    simulation: Simulation, out: Path, truth: Path, feeds: Sequence[str], processes: int
+) -> Iterator[SlotResult]:
+    """The results of all slots, in their order."""
+    if processes == 1:
+        script = Script(simulation.plan, simulation.world)
+        for slot in simulation.slots:
+            yield write_slot(simulation, script, slot, out, truth, feeds)
+        return
+    with ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_Worker.start, initargs=(simulation.plan,)
+    ) as pool:
+        try:
+            pending = [pool.submit(_Worker.write, slot, out, truth, feeds) for slot in simulation.slots]
+            while pending:
+                yield pending.pop(0).result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def _write_truth(folder: Path, script: Script, manifest: Manifest) -> None:
-    starts = range(0, manifest.rows, LABEL_BLOCK)
-    labels = (script.labels(range(at, min(at + LABEL_BLOCK, manifest.rows))) for at in starts)
-    _land(folder / "labels.csv", (["event_id,is_fraud,scenario"], *labels))
-    _land(folder / "manifest.json", [json.dumps(manifest.as_dict(), indent=2).splitlines()])
-
-
-def _write_feeds(out: Path, plan: Plan, feeds: Iterable[_Feed], progress: Progress) -> None:
-    total, done = sum(len(feed.day) for feed in feeds), 0
-    for feed in feeds:
-        for name, lines in feed.files(plan):
-            _land(out / feed.name / name, [feed.text(lines)])
-            done += lines.stop - lines.start
-            progress(done, total)
-
-
-def _land(target: Path, blocks: Iterable[list[str]]) -> None:
-    # As in lake.inbox: a name that readers skip, and then a rename; a visible file is whole.
-    hidden = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with hidden.open("wb") as raw:
-            if target.suffix == ".gz":
-                with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed:
-                    packed.writelines(_encoded(blocks))
-            else:
-                raw.writelines(_encoded(blocks))
-        hidden.rename(target)
-    finally:
-        hidden.unlink(missing_ok=True)
-
-
-def _encoded(blocks: Iterable[list[str]]) -> Iterator[bytes]:
-    for block in blocks:
-        yield ("\n".join(block) + "\n").encode()
+def _write_disputes(
+    simulation: Simulation,
+    results: Sequence[SlotResult],
+    out: Path,
+    feeds: Sequence[str],
+    lines: dict[str, dict[str, int]],
+) -> tuple[dict[str, int], int]:
+    """Write the disputes that are known today, a file a day of report; gives those by reason, and how many are left."""
+    plan = simulation.plan
+    reported_ms = np.concatenate([result.disputes.reported_ms for result in results])
+    reason = np.concatenate([result.disputes.reason for result in results])
+    payments = Payments.together([result.disputed for result in results])
+    numbers = np.concatenate([result.numbers for result in results])
+    order = np.argsort(reported_ms, kind="stable")
+    known = order[: int(np.searchsorted(reported_ms[order], (today() - plan.start).days * DAY_MS))]
+    disputes = Disputes(known, reported_ms[known], reason[known])
+    if "disputes" in feeds and len(known):
+        script = Script(plan, simulation.world)
+        text = script.disputes(disputes, payments.take(known), numbers[known], 0)
+        days, first = np.unique(disputes.reported_ms // DAY_MS, return_index=True)
+        for day, start, stop in zip(days.tolist(), first, np.append(first, len(known))[1:], strict=True):
+            name = f"disputes-{plan.day(day)}.jsonl.gz"
+            land(out / "disputes" / name, [text_of(text.slice(start, stop - start))])
+            lines.setdefault("disputes", {})[name] = int(stop - start)
+    found = np.bincount(disputes.reason, minlength=len(REASONS))
+    return {name: int(found[number]) for number, name in enumerate(REASONS)}, len(order) - len(known)

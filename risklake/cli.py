@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from generator.command import EXAMPLES, generate
 from lake.errors import InconsistentError, LakehouseError, MachineError, UsageError
 from lake.settings import Settings, describe, load_settings
 
@@ -45,8 +46,8 @@ def demo(
     label_delay_days: Annotated[int | None, typer.Option(help="Days from a fraud to its chargeback (7)")] = None,
 ) -> None:
     """Run the whole line: files, streams, marts, model, report, and a summary that reconciles."""
+    from lake.progress import Stages
     from risklake import demo as whole_line
-    from risklake.progress import Stages
     from risklake.show import show_summary
 
     settings = _settings(
@@ -64,7 +65,7 @@ def stream(
 ) -> None:
     """Stream the inbox to bronze, silver, features and alerts, until stopped (SIGTERM or Ctrl-C)."""
     from lake.lease import require_free
-    from risklake.progress import Stages
+    from lake.progress import Stages
     from risklake.streaming import drain, watch
     from spark_jobs.pipeline import JOBS
     from spark_jobs.run import stopped_by_signals
@@ -77,49 +78,14 @@ def stream(
         spark.stop()
 
 
-@app.command(epilog="Example: risklake generate --rows 100000 --days 30 --users 2000 --seed 7")
-def generate(
-    rows: Annotated[int, typer.Option(help="Transactions")] = 20_000,
-    days: Annotated[int, typer.Option(help="Days that they spread over")] = 21,
-    users: Annotated[int, typer.Option(help="Users")] = 400,
-    merchants: Annotated[int, typer.Option(help="Merchants")] = 200,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same bytes (7)")] = None,
-    end: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD; default 15 days ago")] = None,
-    out: Annotated[Path | None, typer.Option(help="Inbox folder; default that of the lake")] = None,
-    lake: Lake = None,
-    as_json: AsJson = False,
-) -> None:
-    """Drop labelled transactions and their disputes into an inbox."""
-    from generator import write
-    from risklake.progress import Stages
-    from risklake.show import show_json
-
-    settings, last_day = _settings(lake, seed=seed), _date(end)
-    with Stages().stage("generate", "lines") as update:
-        manifest = write.generate(
-            out or settings.local_path("inbox"),
-            rows=rows,
-            days=days,
-            users=users,
-            merchants=merchants,
-            seed=settings.seed,
-            end=last_day,
-            progress=update,
-        )
-    if as_json:
-        show_json(manifest.as_dict())
-    else:
-        typer.echo(
-            f"{manifest.rows:,} transactions, {sum(manifest.frauds.values()):,} of them frauds, "
-            f"{sum(manifest.disputes.values()):,} disputes, in {out or settings.path('inbox')}"
-        )
+app.command(epilog=EXAMPLES)(generate)
 
 
 @app.command(epilog="Example: risklake marts")
 def marts(lake: Lake = None) -> None:
     """Build and test the marts with dbt (the plain `dbt build` in dbt/ does the same)."""
+    from lake.progress import Stages
     from risklake.marts import build_marts
-    from risklake.progress import Stages
 
     settings = _settings(lake)
     spark = _session(settings, "marts")
@@ -139,8 +105,8 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train the fraud baseline, judge it, and write the report."""
+    from lake.progress import Stages
     from ml import train as training
-    from risklake.progress import Stages
     from risklake.show import show_json, show_report
 
     settings = _settings(lake, train_days=train_days, delay_days=delay_days, test_days=test_days)

@@ -15,14 +15,15 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.catalog import LAYERS
 from lake.errors import MachineError, TrainingError, UsageError
+from lake.feeds import FEEDS
 from lake.lease import leases
+from lake.progress import Stages, Update
 from lake.quick_start import end_recording, needs_recording
 from lake.session import build_session
 from lake.settings import Settings
 from risklake import doctor
 from risklake.labelled import find_input, land_input
 from risklake.marts import build_marts
-from risklake.progress import Stages, Update
 from risklake.reset import JOBS
 from risklake.streaming import drain
 from spark_jobs.reconciliation import Status, measure_status
@@ -32,12 +33,16 @@ MARKER = ".demo.json"
 _FOLDERS = (*LAYERS, "inbox", "truth", "models", "reports", "checkpoints")
 
 GENERATED: dict[str, Any] = {"rows": 40_000, "days": 24, "users": 600, "merchants": 200}
-DIRT = {
+CHAOS = {
     "late": 0.01,
+    "out_of_order": 0.01,
+    "drifted": 0.001,
     "duplicate": 0.003,
     "altered": 0.0005,
-    "corrupt": 0.0005,
+    "truncated": 0.0005,
+    "corrupt": 0.0002,
     "wrong_type": 0.0003,
+    "wrong_currency": 0.0002,
     "no_zone": 0.0002,
     "far_future": 0.0002,
 }
@@ -62,7 +67,7 @@ def run_demo(settings: Settings, stages: Stages, given: Path | None, as_of: date
     )
     identity |= {"label_delay_days": settings.label_delay_days}
     _prepare(settings, identity)
-    with stages.stage("input", "files" if source else "lines") as update:
+    with stages.stage("input", "files" if source else "payments") as update:
         if source:
             land_input(source, settings, update)
         else:
@@ -121,7 +126,9 @@ def _require_fit(settings: Settings) -> None:
 def _generate(settings: Settings, update: Update) -> None:
     from generator.write import generate
 
-    generate(settings.local_path("inbox"), seed=settings.seed, dirt=DIRT, progress=update, **GENERATED)
+    generate(
+        settings.local_path("inbox"), seed=settings.seed, chaos=CHAOS, feeds=list(FEEDS), progress=update, **GENERATED
+    )
 
 
 def _prepare(settings: Settings, identity: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.feeds import FEEDS
 from lake.inbox import SUFFIXES, is_visible, visible_files
+from lake.progress import Stages
 from lake.settings import Settings
-from risklake.progress import Stages
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import inbox_lines
 

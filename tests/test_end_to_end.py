@@ -105,7 +105,7 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
     land([transaction(f"e{n}", user_id=f"u{n % 3}") for n in range(30)], "first.jsonl")
     stream = start(settings, "risklake", "stream")
     try:
-        assert wait_for(lambda: commits(settings, "alerts_alerts") >= 1), stream.stdout and stream.stdout.read()
+        assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == 30)
         dbt = start(settings, "dbt", "build", "--quiet", "--target-path", str(settings.local_path("dbt-target")),
                     "--log-path", str(settings.local_path("dbt-logs")), cwd=ROOT / "dbt")  # fmt: skip
         query = start(settings, "risklake", "sql", "select count(*) as n from silver.transactions", "--json")
@@ -118,7 +118,7 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
         assert second.returncode == 5, outputs[second]
         assert "is already running" in outputs[second].strip().splitlines()[-1]
         assert stream.poll() is None
-        assert wait_for(lambda: commits(settings, "alerts_alerts") >= 2)
+        assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == 35)
     finally:
         os.kill(stream.pid, signal.SIGTERM)
         output, _ = stream.communicate(timeout=60)

@@ -187,6 +187,8 @@ def test_a_run_writes_report_model_and_scores_once_however_often_it_runs(
 ) -> None:
     settings = load_settings({"lake_root": settings.lake_root, **LENGTHS}, environment={})
     with pytest.raises(TrainingError, match=r"has no features\.user_5m"):
+        run(spark, load_settings({"lake_root": f"{settings.lake_root}-nowhere", **LENGTHS}, environment={}))
+    with pytest.raises(TrainingError, match="holds no transactions"):
         run(spark, settings)
     fill_lake(spark, settings, payments(WINDOWS.train_from, 7))
     told: list[str] = []

@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 from pyspark.sql import SparkSession
 
 from generator.write import generate
+from lake.feeds import FEEDS
 from lake.settings import Settings
 from ml import train
 from risklake.marts import build_marts
@@ -29,7 +30,16 @@ def test_notebooks_are_kept_without_outputs() -> None:
 def test_the_notebook_follows_a_transaction_through_a_generated_lake(
     spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, land: Callable[..., Path]
 ) -> None:
-    generate(settings.local_path("inbox"), rows=6000, days=24, users=80, merchants=40, seed=7, dirt={"late": 0.01})
+    generate(
+        settings.local_path("inbox"),
+        rows=6000,
+        days=24,
+        users=80,
+        merchants=40,
+        seed=7,
+        feeds=list(FEEDS),
+        chaos={"late": 0.01},
+    )
     pipeline.run(spark, settings, continuous=False)
     build_marts(spark, settings)
     report = train.run(spark, settings)

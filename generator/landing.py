@@ -1,0 +1,97 @@
+"""Files in an inbox: whole or not there, written once, and never over those of another run."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from lake.errors import MachineError, UsageError
+
+GZIP_LEVEL = 1
+# Measured: about 62 bytes a payment, packed, in all feeds and the truth together; the rest is room to work in.
+BYTES_A_ROW = 100
+SPARE_BYTES = 200_000_000
+
+
+def land(target: Path, blocks: Iterable[bytes | memoryview]) -> None:
+    """Write a file under a name that readers skip, and rename it. A file that is there already is left as it is."""
+    if target.exists():
+        return
+    hidden = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with hidden.open("wb") as raw:
+            if target.suffix == ".gz":
+                with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed:
+                    for block in blocks:
+                        packed.write(block)
+            else:
+                for block in blocks:
+                    raw.write(block)
+        hidden.rename(target)
+    finally:
+        hidden.unlink(missing_ok=True)
+
+
+def text_of(lines: pa.Array) -> memoryview:
+    """The text of a column of lines, one after the other, without copying it."""
+    if not len(lines):
+        return memoryview(b"")
+    bounds = np.frombuffer(lines.buffers()[1], dtype=np.int32)
+    first, last = bounds[lines.offset], bounds[lines.offset + len(lines)]
+    return memoryview(lines.buffers()[2])[int(first) : int(last)]
+
+
+def make_room(out: Path, truth: Path, feeds: Iterable[str], arguments: dict[str, Any], rows: int) -> None:
+    """Make the folders of a run, and note whose they are.
+
+    Raises `UsageError` for a folder that cannot be written or holds another run, `MachineError` for a full disk.
+    """
+    folders = [*(out / feed for feed in feeds), truth / "labels"]
+    known = read_manifest(truth).get("arguments")
+    taken = [file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.name[0] != "."]
+    if known != arguments and known is not None and taken:
+        fix = "give another --out or LAKE_ROOT, or remove that lake first"
+        raise UsageError(f"{taken[0]} is there already, of another run: {fix}")
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f".probe.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+            for left_over in folder.glob(".*.part"):
+                left_over.unlink(missing_ok=True)
+    except OSError as error:
+        fix = "give --out a folder that you may write"
+        raise UsageError(f"{out} cannot be written ({error.strerror}): {fix}") from error
+    needed, free = rows * BYTES_A_ROW + SPARE_BYTES, shutil.disk_usage(out).free
+    if free < needed:
+        raise MachineError(
+            f"{out} has {free / 1e9:.1f} GB free, and {rows:,} payments take up to {needed / 1e9:.1f} GB: "
+            "make room, or give --out on another disk, or fewer --rows"
+        )
+    if not (truth / "manifest.json").exists():
+        write_manifest(truth, {"arguments": arguments, "complete": False})
+
+
+def read_manifest(truth: Path) -> dict[str, Any]:
+    """The manifest in a folder of the truth; empty if there is none that can be read."""
+    try:
+        found = json.loads((truth / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_manifest(truth: Path, content: dict[str, Any]) -> None:
+    """Replace the manifest, whole or not at all."""
+    hidden = truth / f".manifest.json.{os.getpid()}.part"
+    hidden.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    hidden.rename(truth / "manifest.json")

@@ -1,0 +1,84 @@
+"""Columns of text, built by Arrow, never row by row: numbers, amounts and times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from generator.payments import DAY_MS, MINUTE_MS, Flags, Floats, Integers
+from generator.places import CURRENCIES, MINOR_UNITS, PER_USD
+
+# Odd, so that multiplying by it modulo 2**32 gives each number another one of its own.
+_SCRAMBLE = 2_654_435_761
+
+Text: TypeAlias = pa.Array | pa.Scalar | str
+
+
+def joined(*pieces: Text) -> pa.Array:
+    """The pieces of each row one after the other; a piece that is no column is the same in every row."""
+    return pc.binary_join_element_wise(*[pa.scalar(p) if isinstance(p, str) else p for p in pieces], "")
+
+
+def looked_up(words: Sequence[str], rows: Integers) -> pa.Array:
+    """The word of each row from a table of words."""
+    return pa.array(words, pa.string()).take(pa.array(rows))
+
+
+def padded(numbers: Integers, width: int) -> pa.Array:
+    """Whole numbers, zeros before them up to a width."""
+    return pc.utf8_lpad(pc.cast(pa.array(numbers), pa.string()), width, "0")
+
+
+def scrambled(numbers: Integers, seed: int) -> pa.Array:
+    """Ten digits for each number below 2**32, another for each, that do not tell the number."""
+    return padded((numbers * _SCRAMBLE + seed * 97) % 2**32, 10)
+
+
+def where(flags: Flags, text: pa.Array | pa.Scalar) -> pa.Array:
+    """The text where the flag is set, nothing elsewhere."""
+    return pc.if_else(pa.array(flags), text, pa.scalar(""))
+
+
+def minor_units(usd: Floats, currency: Integers) -> Integers:
+    """Amounts in the smallest unit of their currency, at least one."""
+    return np.maximum(1, np.rint(usd * PER_USD[currency] * MINOR_UNITS[currency])).astype(np.int64)
+
+
+def amounts(usd: Floats, currency: Integers) -> pa.Array:
+    """Amounts as JSON numbers, exact to the minor unit of their currency."""
+    minor = minor_units(usd, currency)
+    unit = MINOR_UNITS[currency]
+    fraction = _FRACTION_START[currency] + minor % unit
+    return joined(pc.cast(pa.array(minor // unit), pa.string()), pa.array(_FRACTIONS).take(pa.array(fraction)))
+
+
+def times(start_ms: int, time_ms: Integers) -> pa.Array:
+    """Times as ISO 8601 in UTC with milliseconds; `start_ms` is the first midnight since 1970."""
+    day = (start_ms + time_ms) // DAY_MS
+    days, position = np.unique(day, return_inverse=True)
+    dates = np.datetime_as_string(days.astype("datetime64[D]")).tolist() if len(days) else []
+    in_day = time_ms % DAY_MS
+    return joined(
+        looked_up([f"{date}T" for date in dates], position),
+        pa.array(_MINUTES).take(pa.array(in_day // MINUTE_MS)),
+        pa.array(_SECONDS).take(pa.array(in_day % MINUTE_MS)),
+    )
+
+
+def _fractions() -> tuple[list[str], Integers]:
+    words: list[str] = []
+    start: list[int] = []
+    for currency in CURRENCIES:
+        start.append(len(words))
+        units = 10**currency.decimals
+        words += [f".{n:0{currency.decimals}d}" if currency.decimals else "" for n in range(units)]
+    return words, np.array(start)
+
+
+_FRACTIONS, _FRACTION_START = _fractions()
+_MINUTES = [f"{n // 60:02d}:{n % 60:02d}:" for n in range(DAY_MS // MINUTE_MS)]
+_SECONDS = [f"{n // 1000:02d}.{n % 1000:03d}Z" for n in range(MINUTE_MS)]
