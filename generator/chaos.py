@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from generator.payments import HOUR_MS, MINUTE_MS, Integers
+from generator.payments import DAY_MS, HOUR_MS, MINUTE_MS, Integers
 from lake.errors import UsageError
 
 DEMO_CHAOS: Mapping[str, float] = {"late": 0.01, "duplicate": 0.003, "altered": 0.0005, "truncated": 0.0005}
@@ -92,6 +92,7 @@ SPOILERS: Mapping[str, Callable[[str], str]] = {
     "orphan_user": _orphan_user,
     "orphan_merchant": _orphan_merchant,
 }
+# Genuine lines first: intact, then `CHANGED`.
 KINDS = ("intact", *SPOILERS)
 CHANGED = ("late", "out_of_order", "drifted")
 COPIED = ("duplicate", "altered", "corrupt", "truncated")
@@ -100,18 +101,27 @@ ADDED = ("wrong_type", "wrong_currency", "no_zone", "far_future", "orphan_user",
 
 @dataclass(frozen=True)
 class Deliveries:
-    """One row a line to write, in the order of writing.
+    """One row a line to write, in the order of writing; it arrives at `arrival_ms`.
 
     `payment` is the row of the payment it is made of, `kind` a position in `KINDS`, `is_late` whether the line is
     written a day later, `is_drifted` whether it has fields of a schema to come, `number` the event's within its slot:
     the payment's row, or for `ADDED` lines one beyond.
     """
 
+    arrival_ms: Integers
     payment: Integers
     kind: Integers
     is_late: np.ndarray
     is_drifted: np.ndarray
     number: Integers
+
+    def arrivals(self, payments: int) -> Integers:
+        """When the genuine line of each of so many payments arrives."""
+        # The genuine kinds stand first: intact, and `CHANGED`.
+        genuine = self.kind <= len(CHANGED)
+        arrival_ms = np.empty(payments, dtype=np.int64)
+        arrival_ms[self.payment[genuine]] = self.arrival_ms[genuine]
+        return arrival_ms
 
     def counts(self) -> dict[str, int]:
         """Lines of each kind of chaos."""
@@ -146,8 +156,9 @@ def deliver(event_ms: Integers, chaos: Mapping[str, float], rng: np.random.Gener
         are_drifted.append(drifted[copied] & (name in COPIED))
         numbers.append(beyond + np.arange(len(copied)) if name in ADDED else copied)
         beyond += len(copied) if name in ADDED else 0
+    arrivals = [time_ms + DAY_MS * is_late for time_ms, is_late in zip(times, are_late, strict=True)]
     order = np.lexsort((np.concatenate(times), np.concatenate(are_late)))
-    columns = (payments, kinds, are_late, are_drifted, numbers)
+    columns = (arrivals, payments, kinds, are_late, are_drifted, numbers)
     return Deliveries(*(np.concatenate(column)[order] for column in columns))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from generator.payments import DAY_MS, HONEST, Integers, Payments
+from generator.payments import DAY_MS, HONEST, Flags, Integers, Payments
 
 REASONS = ("fraud", "not_received", "not_as_described", "duplicate_charge")
 FRAUD = 0
@@ -33,6 +33,10 @@ class Disputes:
 
     def __len__(self) -> int:
         return len(self.payment)
+
+    def take(self, rows: Integers | Flags) -> Disputes:
+        """These rows, in this order."""
+        return Disputes(self.payment[rows], self.reported_ms[rows], self.reason[rows])
 
 
 def dispute(payments: Payments, rng: np.random.Generator) -> Disputes:

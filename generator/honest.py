@@ -63,17 +63,20 @@ class Outings:
         return np.cumsum(self.payments) - self.payments
 
 
-def honest_life(world: World, slot: Slot, rows: int, rng: np.random.Generator, first_weekday: int = 0) -> Payments:
+def honest_life(
+    world: World, slot: Slot, rows: int, rng: np.random.Generator, first_weekday: int = 0, end_ms: int | None = None
+) -> Payments:
     """Exactly `rows` payments of honest users in a slot, in no particular order.
 
-    `first_weekday` is the weekday of the first day, 0 for Monday.
+    `first_weekday` is the weekday of the first day, 0 for Monday. What began in the slot may go on until `end_ms`, by
+    default its end.
     """
     subscribed = _subscriptions(world, slot, int(rows * MOST_SUBSCRIPTIONS), rng)
     rows -= len(subscribed)
     outings = _outings(world, slot, rows, rng, first_weekday)
     outing = np.repeat(np.arange(len(outings.user)), outings.payments)
     user, is_spree = outings.user[outing], outings.is_spree[outing]
-    time_ms = within(_payment_times(outings, outing, rng), slot.start_ms, slot.end_ms)
+    time_ms = within(_payment_times(outings, outing, rng), slot.start_ms, end_ms or slot.end_ms)
     location = world.location(outings.user, outings.start_ms)[outing]
     merchant = _merchants(world, user, location, time_ms, outings.is_online[outing], rng)
     merchant = _same_merchant(merchant, outings, outing, rng)
@@ -141,8 +144,9 @@ def _who_and_when(
     weight = (busyness(hours, first_weekday) * world.activity_by_country).ravel()
     steps = np.cumsum(weight)
     cell = np.searchsorted(steps[:-1], rng.random(count) * steps[-1])
-    start_ms = hours[cell // len(COUNTRIES)] * HOUR_MS + rng.integers(0, HOUR_MS, count)
-    start_ms = within(start_ms, slot.start_ms, slot.end_ms)
+    first_ms = np.maximum(hours[cell // len(COUNTRIES)] * HOUR_MS, slot.start_ms)
+    last_ms = np.minimum(first_ms // HOUR_MS * HOUR_MS + HOUR_MS, slot.end_ms)
+    start_ms = rng.integers(first_ms, last_ms)
     country = cell % len(COUNTRIES)
     user = world.users.draw_of(country, rng)
     for _ in range(4):  # a user who has not joined yet gives way to another

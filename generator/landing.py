@@ -6,11 +6,12 @@ import gzip
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 
 from lake.errors import MachineError, UsageError
@@ -36,6 +37,8 @@ def land(target: Path, blocks: Iterable[bytes | memoryview]) -> None:
                 for block in blocks:
                     raw.write(block)
         hidden.rename(target)
+    except OSError as error:
+        raise MachineError(f"{target} cannot be written ({error.strerror}): make room, then call again") from error
     finally:
         hidden.unlink(missing_ok=True)
 
@@ -49,25 +52,32 @@ def text_of(lines: pa.Array) -> memoryview:
     return memoryview(lines.buffers()[2])[int(first) : int(last)]
 
 
-def make_room(out: Path, truth: Path, feeds: Iterable[str], arguments: dict[str, Any], rows: int) -> None:
+def make_room(out: Path, truth: Path, feeds: Sequence[str], arguments: dict[str, Any], rows: int) -> None:
     """Make the folders of a run, and note whose they are.
 
     Raises `UsageError` for a folder that cannot be written or holds another run, `MachineError` for a full disk.
     """
-    folders = [*(out / feed for feed in feeds), truth / "labels"]
     known = read_manifest(truth).get("arguments")
-    taken = [file for folder in folders if folder.is_dir() for file in folder.iterdir() if file.name[0] != "."]
+    taken = [folder for folder in (*(out / feed for feed in feeds), truth / "labels") if is_filled(folder)]
     if known != arguments and known is not None and taken:
         fix = "give another --out or LAKE_ROOT, or remove that lake first"
-        raise UsageError(f"{taken[0]} is there already, of another run: {fix}")
+        raise UsageError(f"{taken[0]} holds files of another run: {fix}")
+    make_folders(out, truth, feeds, rows)
+    if not (truth / "manifest.json").exists():
+        write_whole(truth / "manifest.json", {"arguments": arguments, "complete": False})
+
+
+def make_folders(out: Path, truth: Path, feeds: Sequence[str], rows: int) -> None:
+    """Make the folders of feeds and of the truth, with room for so many payments; raises as `make_room` does."""
     try:
-        for folder in folders:
+        for folder in (*(out / feed for feed in feeds), truth / "labels"):
             folder.mkdir(parents=True, exist_ok=True)
             probe = folder / f".probe.{os.getpid()}"
             probe.touch()
             probe.unlink()
             for left_over in folder.glob(".*.part"):
-                left_over.unlink(missing_ok=True)
+                if not psutil.pid_exists(int(left_over.name.split(".")[-2])):
+                    left_over.unlink(missing_ok=True)
     except OSError as error:
         fix = "give --out a folder that you may write"
         raise UsageError(f"{out} cannot be written ({error.strerror}): {fix}") from error
@@ -77,8 +87,11 @@ def make_room(out: Path, truth: Path, feeds: Iterable[str], arguments: dict[str,
             f"{out} has {free / 1e9:.1f} GB free, and {rows:,} payments take up to {needed / 1e9:.1f} GB: "
             "make room, or give --out on another disk, or fewer --rows"
         )
-    if not (truth / "manifest.json").exists():
-        write_manifest(truth, {"arguments": arguments, "complete": False})
+
+
+def is_filled(folder: Path) -> bool:
+    """Whether a folder holds files that readers see."""
+    return folder.is_dir() and any(file.name[0] != "." for file in folder.iterdir())
 
 
 def read_manifest(truth: Path) -> dict[str, Any]:
@@ -90,8 +103,8 @@ def read_manifest(truth: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write_manifest(truth: Path, content: dict[str, Any]) -> None:
-    """Replace the manifest, whole or not at all."""
-    hidden = truth / f".manifest.json.{os.getpid()}.part"
+def write_whole(target: Path, content: dict[str, Any]) -> None:
+    """Replace a file of JSON, whole or not at all."""
+    hidden = target.with_name(f".{target.name}.{os.getpid()}.part")
     hidden.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    hidden.rename(truth / "manifest.json")
+    hidden.rename(target)

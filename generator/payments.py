@@ -17,7 +17,7 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 NO_DEVICE = -1
 NO_PRODUCT = -1
-HONEST = 0
+HONEST, FRAUDULENT = 0, 1
 
 # The cheapest and the dearest thing that the simulated world sells, in US dollars.
 LOWEST_USD, HIGHEST_USD = 0.5, 25_000.0
@@ -29,7 +29,8 @@ class Payments:
 
     `user`, `merchant`, `country` and `product` are positions in the world's tables, `time_ms` milliseconds since
     the first midnight (UTC), `usd` the worth in US dollars, `device` a number or `NO_DEVICE`, `product` one or
-    `NO_PRODUCT`, `quantity` its units (0 without one), `scenario` is `HONEST` or the number of an attack.
+    `NO_PRODUCT`, `quantity` its units (0 without one), `scenario` is `HONEST` or the number of an attack (as an attack
+    itself returns them: `FRAUDULENT`).
     """
 
     user: Integers
@@ -62,11 +63,18 @@ class Payments:
         return Payments(**{f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Payments)})
 
 
+def nothing() -> Payments:
+    """No payments at all."""
+    whole, real, flag = np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=bool)
+    return Payments(whole, whole, real, whole, whole, whole, whole, flag, flag, whole, whole, whole)
+
+
 def within(time_ms: Integers, start_ms: Integers | int, end_ms: Integers | int) -> Integers:
     """Times that run over an end of a span, folded back into it, so that none is lost and none piles up."""
-    last = np.asarray(end_ms) - 1
-    folded = last - np.abs(last - time_ms)
-    return np.clip(start_ms + np.abs(folded - start_ms), start_ms, last)
+    length = np.asarray(end_ms) - start_ms
+    # To and fro between the ends, as often as it takes.
+    way = (time_ms - start_ms) % (2 * length)
+    return start_ms + np.where(way < length, way, 2 * length - 1 - way)
 
 
 def priced(usd: Floats) -> Floats:

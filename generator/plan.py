@@ -106,10 +106,10 @@ class Plan:
         facts = (self.rows, self.days, self.users, self.merchants, self.seed, self.end.isoformat())
         return hashlib.blake2b(repr(facts).encode(), digest_size=3).hexdigest()
 
-    def slots(self) -> list[Slot]:
-        """The slots of all days, in the order of time."""
+    def slots(self, parts: int | None = None) -> list[Slot]:
+        """The slots of all days, in the order of time; `parts` a day, or as many as keep them small."""
         a_day = self.rows / self.days
-        parts = next((n for n in SLOTS_A_DAY if a_day / n <= ROWS_PER_SLOT), SLOTS_A_DAY[-1])
+        parts = parts or next((n for n in SLOTS_A_DAY if a_day / n <= ROWS_PER_SLOT), SLOTS_A_DAY[-1])
         length = DAY_MS // parts
         return [
             Slot(day * parts + part, day, part, parts, day * DAY_MS + part * length, day * DAY_MS + (part + 1) * length)

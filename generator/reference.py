@@ -1,24 +1,28 @@
 """Reference data: users, merchants, products, devices and payment methods, with names that Faker knows in many tongues.
 
-Faker makes pools of words for each locale; NumPy draws from them, so that a million users take seconds.
+Faker makes pools of words for each locale, and NumPy draws from them; the lines are put together by Arrow, in pieces.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from faker import Faker
 
-from generator.payments import DAY_MS
+from generator.landing import land, text_of
+from generator.payments import DAY_MS, NO_DEVICE, Integers
 from generator.places import COUNTRIES, CURRENCIES, CURRENCY_OF, MINOR_UNITS, PER_USD, SHOP_COUNTRY
 from generator.plan import Plan
-from generator.text import scrambled
-from generator.world import CATEGORIES, DEVICES_EACH, METHODS_EACH, World
+from generator.simulation import Simulation
+from generator.text import dates, joined, looked_up, padded, scrambled
+from generator.world import CATEGORIES, DEVICES_EACH, HONEST_DEVICES, METHODS_EACH, SHOP
 
-# Where people's names are of another tongue than English; countries that are not here take the first.
+# The tongue of people's names; countries that are not here take the first.
 LOCALES = {
     "GB": "en_GB", "DE": "de_DE", "FR": "fr_FR", "ES": "es_ES", "NL": "nl_NL", "ID": "id_ID", "JP": "ja_JP",
     "US": "en_US", "CA": "en_CA", "BR": "pt_BR",
@@ -32,105 +36,101 @@ PRODUCT_CATEGORIES = {
     "Beauty": ("Skin", "Hair"),
     "Sport": ("Football", "Running", "Fitness"),
 }
+SOURCES = ("app", "web", "partner")
+MAIL_ENDINGS = ("com", "org", "net")
+# Words of a kind and locale that names are drawn from.
 POOL = 400
-
-Row = Mapping[str, Any]
-
-
-def users(plan: Plan, world: World) -> Iterator[Row]:
-    """One row a user: name, e-mail and phone are made up and personal all the same."""
-    rng, home = plan.chance("users"), world.users.home
-    pools = [_people(plan, country.code) for country in COUNTRIES]
-    draw = rng.integers(0, POOL, (len(home), 4))
-    for number, (country, (first, last, mail, phone)) in enumerate(zip(home.tolist(), draw.tolist(), strict=True)):
-        pool = pools[country]
-        name = f"{pool['first'][first]} {pool['last'][last]}"
-        yield {
-            "user_id": f"u{number:06d}",
-            "name": name,
-            "email": f"{pool['login'][mail]}{number}@example.{('com', 'org', 'net')[number % 3]}",
-            "phone_number": f"{pool['phone'][phone][:-4]}{number % 10_000:04d}",
-            "created_date": _day(plan, int(world.users.joined_ms[number])),
-            "source": ("app", "web", "partner")[number % 3],
-            "country": COUNTRIES[country].code,
-        }
+# Rows that are put together at a time.
+PIECE = 100_000
 
 
-def merchants(plan: Plan, world: World) -> Iterator[Row]:
-    """One row a merchant."""
-    rng, shops = plan.chance("merchants"), world.merchants
-    pools = [_companies(plan, country.code) for country in COUNTRIES]
-    age = rng.integers(30, 4000, len(shops.country))
-    for number, (country, category) in enumerate(zip(shops.country.tolist(), shops.category.tolist(), strict=True)):
-        yield {
-            "merchant_id": f"m{number:05d}",
-            "name": "Pasar Raya Online" if number == 0 else pools[country][number % POOL],
-            "category": "marketplace" if number == 0 else CATEGORIES[category].name,
-            "country": COUNTRIES[country].code,
-            "created_date": _day(plan, -int(age[number]) * DAY_MS),
-        }
+def users(simulation: Simulation) -> Iterator[pa.Array]:
+    """One line a user: name, e-mail and phone are made up and personal all the same."""
+    plan, people = simulation.plan, simulation.world.users
+    rng, pools = plan.chance("users"), _Pools(plan, "people", ("first_name", "last_name", "user_name", "phone_number"))
+    for number in _pieces(len(people.home)):
+        home = people.home[number]
+        first, last, login, phone = (
+            pools.word(kind, home, rng.integers(0, POOL, len(number))) for kind in range(len(pools.kinds))
+        )
+        yield joined(
+            '{"user_id":"u', padded(number, 6), '","name":"', first, " ", last,
+            '","email":"', login, _whole(number), "@example.", looked_up(MAIL_ENDINGS, number % len(MAIL_ENDINGS)),
+            '","phone_number":"', pc.utf8_slice_codeunits(phone, 0, -4), padded(number % 10_000, 4),
+            '","created_date":"', dates(plan.start_ms, people.joined_ms[number]),
+            '","source":"', looked_up(SOURCES, number % len(SOURCES)),
+            looked_up([f'","country":"{country.code}"}}\n' for country in COUNTRIES], home),
+        )  # fmt: skip
 
 
-def products(plan: Plan, world: World) -> Iterator[Row]:
-    """One row a product of the web shop; prices in IDR."""
+def merchants(simulation: Simulation) -> Iterator[pa.Array]:
+    """One line a merchant."""
+    plan, shops = simulation.plan, simulation.world.merchants
+    rng, pools = plan.chance("merchants"), _Pools(plan, "companies", ("company",))
+    for number in _pieces(len(shops.country)):
+        country, is_shop = shops.country[number], pa.array(number == SHOP)
+        kind = looked_up([category.name for category in CATEGORIES], shops.category[number])
+        yield joined(
+            '{"merchant_id":"m', padded(number, 5),
+            '","name":"', pc.if_else(is_shop, "Pasar Raya Online", pools.word(0, country, number % POOL)),
+            '","category":"', pc.if_else(is_shop, "marketplace", kind),
+            looked_up([f'","country":"{country.code}","created_date":"' for country in COUNTRIES], country),
+            dates(plan.start_ms, -rng.integers(30, 4000, len(number)) * DAY_MS), '"}\n',
+        )  # fmt: skip
+
+
+def products(simulation: Simulation) -> Iterator[pa.Array]:
+    """One line a product of the web shop; prices in IDR."""
+    plan, usd = simulation.plan, simulation.world.products.usd
     rng, currency = plan.chance("products"), CURRENCY_OF[SHOP_COUNTRY]
-    words = _faker(plan, "GB", "products")
-    names = list(PRODUCT_CATEGORIES)
-    margin = rng.uniform(0.5, 0.85, len(world.products.usd))
-    age = rng.integers(10, 900, len(world.products.usd))
-    for number, usd in enumerate(world.products.usd.tolist()):
-        category = names[number % len(names)]
-        kinds = PRODUCT_CATEGORIES[category]
-        price = round(usd * PER_USD[currency] * MINOR_UNITS[currency])
-        yield {
-            "product_id": f"g{number:05d}",
-            "product_name": f"{words.color_name()} {kinds[number % len(kinds)]} {number}",
-            "category": category,
-            "sub_category": kinds[number % len(kinds)],
-            "currency": CURRENCIES[currency].code,
-            "price": price,
-            "cost": round(price * float(margin[number])),
-            "created_date": _day(plan, -int(age[number]) * DAY_MS),
-            "source": "catalogue",
-        }
+    faker = _faker(plan, LOCALES["GB"], "products")
+    colours = np.array([_in_json(faker.color_name()) for _ in range(POOL)])
+    kinds = [(category, kind) for category, several in PRODUCT_CATEGORIES.items() for kind in several]
+    for number in _pieces(len(usd)):
+        kind = number % len(kinds)
+        price = np.rint(usd[number] * PER_USD[currency] * MINOR_UNITS[currency]).astype(np.int64)
+        cost = np.rint(price * rng.uniform(0.5, 0.85, len(number))).astype(np.int64)
+        yield joined(
+            '{"product_id":"g', padded(number, 5),
+            '","product_name":"', looked_up(colours, rng.integers(0, POOL, len(number))),
+            looked_up([f" {name} " for _, name in kinds], kind), _whole(number),
+            looked_up([f'","category":"{category}","sub_category":"{name}"' for category, name in kinds], kind),
+            f',"currency":"{CURRENCIES[currency].code}","price":', _whole(price), ',"cost":', _whole(cost),
+            ',"created_date":"', dates(plan.start_ms, -rng.integers(10, 900, len(number)) * DAY_MS),
+            '","source":"catalogue"}\n',
+        )  # fmt: skip
 
 
-def devices(plan: Plan, world: World) -> Iterator[Row]:
-    """One row a device; attackers' devices are known by the account that they first used."""
-    count = len(world.users.home)
-    numbers = np.arange(count * DEVICES_EACH)
-    names = scrambled(numbers, plan.seed).to_pylist()
-    for number, name in zip(numbers.tolist(), names, strict=True):
-        user, slot = divmod(number, DEVICES_EACH)
-        joined = int(world.users.joined_ms[user])
-        new_ms = int(world.users.new_device_ms[user]) if slot == 3 else joined
-        yield {
-            "device_id": f"v{name}",
-            "user_id": f"u{user:06d}",
-            "kind": DEVICE_KINDS[slot],
-            "created_date": _day(plan, min(new_ms, world.span_ms - 1)),
-        }
+def devices(simulation: Simulation) -> Iterator[pa.Array]:
+    """One line a device: those of each user, and those that attackers were first seen with."""
+    plan, people = simulation.plan, simulation.world.users
+    for piece in _pieces(len(people.home) * HONEST_DEVICES):
+        user, slot = np.divmod(piece, HONEST_DEVICES)
+        # The last one replaces the main one, some day.
+        since_ms = np.where(slot == HONEST_DEVICES - 1, people.new_device_ms[user], people.joined_ms[user])
+        yield _devices(plan, user, slot, np.minimum(since_ms, simulation.world.span_ms - 1))
+    taken = simulation.planned.take(simulation.planned.device != NO_DEVICE)
+    number, first = np.unique(taken.device, return_index=True)
+    user, slot = np.divmod(number, DEVICES_EACH)
+    yield _devices(plan, user, slot, taken.time_ms[first])
 
 
-def payment_methods(plan: Plan, world: World) -> Iterator[Row]:
-    """One row a card; `last4` is all that is known of its number."""
-    rng, home = plan.chance("payment_methods"), world.users.home
-    numbers = np.arange(len(home) * METHODS_EACH)
-    names = scrambled(numbers, plan.seed).to_pylist()
-    last4 = rng.integers(0, 10_000, len(numbers)).tolist()
-    for number, name, digits in zip(numbers.tolist(), names, last4, strict=True):
-        user, slot = divmod(number, METHODS_EACH)
-        yield {
-            "payment_method_id": f"p{name}",
-            "user_id": f"u{user:06d}",
-            "kind": METHOD_KINDS[slot],
-            "last4": f"{digits:04d}",
-            "issuer_country": COUNTRIES[int(home[user])].code,
-            "created_date": _day(plan, int(world.users.joined_ms[user])),
-        }
+def payment_methods(simulation: Simulation) -> Iterator[pa.Array]:
+    """One line a card; `last4` is all that is known of its number."""
+    plan, people = simulation.plan, simulation.world.users
+    rng = plan.chance("payment_methods")
+    for number in _pieces(len(people.home) * METHODS_EACH):
+        user, slot = np.divmod(number, METHODS_EACH)
+        yield joined(
+            '{"payment_method_id":"p', scrambled(number, plan.seed), '","user_id":"u', padded(user, 6),
+            looked_up([f'","kind":"{kind}","last4":"' for kind in METHOD_KINDS], slot),
+            padded(rng.integers(0, 10_000, len(number)), 4),
+            looked_up([f'","issuer_country":"{c.code}","created_date":"' for c in COUNTRIES], people.home[user]),
+            dates(plan.start_ms, people.joined_ms[user]), '"}\n',
+        )  # fmt: skip
 
 
-FEEDS: Mapping[str, Callable[[Plan, World], Iterator[Row]]] = {
+FEEDS: Mapping[str, Callable[[Simulation], Iterator[pa.Array]]] = {
     "users": users,
     "merchants": merchants,
     "products": products,
@@ -139,32 +139,54 @@ FEEDS: Mapping[str, Callable[[Plan, World], Iterator[Row]]] = {
 }
 
 
-def as_lines(rows: Iterator[Row]) -> Iterator[bytes]:
-    """Rows as lines of JSON."""
-    for row in rows:
-        yield (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+def write_feed(simulation: Simulation, feed: str, out: Path) -> dict[str, int]:
+    """Write the one file of a reference feed; gives its name and how many lines it has."""
+    name = f"{feed}-{simulation.plan.start}.jsonl.gz"
+    pieces = list(FEEDS[feed](simulation))
+    land(out / feed / name, map(text_of, pieces))
+    return {name: sum(map(len, pieces))}
 
 
-def _people(plan: Plan, code: str) -> dict[str, list[str]]:
-    fake = _faker(plan, code, "people")
-    return {
-        "first": [fake.first_name() for _ in range(POOL)],
-        "last": [fake.last_name() for _ in range(POOL)],
-        "login": [fake.user_name() for _ in range(POOL)],
-        "phone": [fake.phone_number() for _ in range(POOL)],
-    }
+class _Pools:
+    """Words of several kinds (names of Faker's methods) for each country."""
+
+    def __init__(self, plan: Plan, subject: str, kinds: tuple[str, ...]) -> None:
+        self.kinds = kinds
+        spoken = [LOCALES.get(country.code, LOCALES["GB"]) for country in COUNTRIES]
+        locales = sorted(set(spoken))
+        self._pool = np.array([locales.index(locale) for locale in spoken])
+        fakers = [_faker(plan, locale, subject) for locale in locales]
+        self._words = [
+            pa.array([_in_json(getattr(faker, kind)()) for faker in fakers for _ in range(POOL)]) for kind in kinds
+        ]
+
+    def word(self, kind: int, country: Integers, number: Integers) -> pa.Array:
+        """The word of each row: of one kind, from the pool of a country's locale."""
+        return self._words[kind].take(pa.array(self._pool[country] * POOL + number))
 
 
-def _companies(plan: Plan, code: str) -> list[str]:
-    fake = _faker(plan, code, "companies")
-    return [fake.company() for _ in range(POOL)]
+def _devices(plan: Plan, user: Integers, slot: Integers, since_ms: Integers) -> pa.Array:
+    return joined(
+        '{"device_id":"v', scrambled(user * DEVICES_EACH + slot, plan.seed), '","user_id":"u', padded(user, 6),
+        looked_up([f'","kind":"{kind}","created_date":"' for kind in DEVICE_KINDS], slot),
+        dates(plan.start_ms, since_ms), '"}\n',
+    )  # fmt: skip
 
 
-def _faker(plan: Plan, code: str, subject: str) -> Faker:
-    fake = Faker(LOCALES.get(code, "en_GB"))
-    fake.seed_instance(int(plan.chance(f"{subject}/{code}").integers(2**32)))
+def _pieces(count: int) -> Iterator[Integers]:
+    for start in range(0, count, PIECE):
+        yield np.arange(start, min(start + PIECE, count))
+
+
+def _whole(numbers: Integers) -> pa.Array:
+    return pc.cast(pa.array(numbers), pa.string())
+
+
+def _in_json(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False)[1:-1]
+
+
+def _faker(plan: Plan, locale: str, subject: str) -> Faker:
+    fake = Faker(locale)
+    fake.seed_instance(int(plan.chance(f"{subject}/{locale}").integers(2**32)))
     return fake
-
-
-def _day(plan: Plan, time_ms: int) -> str:
-    return str(np.datetime64((plan.start_ms + time_ms) // DAY_MS, "D"))

@@ -24,6 +24,35 @@ from generator.simulation import Simulation
 # Numbers of events that are no payments begin here.
 ADDED_FROM = 10**10
 ADDED_A_SLOT = 10**6
+LABELS_HEADER = b"event_id,is_fraud,scenario\n"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines of one feed in the order of their arrival (`due_ms`); the last ones, from `late` on, a day late.
+
+    `origin_ms` is the arrival of the line that each is a copy of, or its own; `tag` its kind of chaos, 0 for none.
+    """
+
+    feed: str
+    text: pa.Array
+    due_ms: Integers
+    origin_ms: Integers
+    tag: Integers
+    late: int
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What happens in one slot: its payments, their numbers, when the line of each arrives, the lines of each feed, and
+    the disputes that follow."""
+
+    payments: Payments
+    numbers: Integers
+    arrival_ms: Integers
+    feeds: list[Lines]
+    disputes: Disputes
+    chaos: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -39,35 +68,43 @@ class SlotResult:
     numbers: Integers
 
 
+def slice_of(simulation: Simulation, script: Script, slot: Slot, feeds: Sequence[str]) -> Slice:
+    """All that happens in one slot, as lines."""
+    plan, payments = simulation.plan, simulation.payments(slot)
+    numbers = int(simulation.first_row[slot.number]) + np.arange(len(payments))
+    deliveries = deliver(payments.time_ms, plan.chaos, plan.chance(f"chaos/{slot.number}"))
+    lines = list(_lines(simulation, script, slot, payments, numbers, deliveries, feeds))
+    disputes = dispute(payments, plan.chance(f"disputes/{slot.number}"))
+    return Slice(payments, numbers, deliveries.arrivals(len(payments)), lines, disputes, deliveries.counts())
+
+
 def write_slot(
     simulation: Simulation, script: Script, slot: Slot, out: Path, truth: Path, feeds: Sequence[str]
 ) -> SlotResult:
     """Make one slot and write its files; those that are there already are left as they are."""
-    plan, payments = simulation.plan, simulation.payments(slot)
-    numbers = int(simulation.first_row[slot.number]) + np.arange(len(payments))
-    deliveries = deliver(payments.time_ms, plan.chaos, plan.chance(f"chaos/{slot.number}"))
-    lines: dict[str, dict[str, int]] = {}
-    for feed, suffix, text in _files(simulation, script, slot, payments, numbers, deliveries, feeds):
-        if len(text):
-            name = _name(simulation, slot, feed, late=suffix)
-            lines.setdefault(feed, {})[name] = len(text)
-            land(out / feed / name, [text_of(text)])
-    header = b"event_id,is_fraud,scenario\n"
+    made = slice_of(simulation, script, slot, feeds)
+    payments, numbers = made.payments, made.numbers
+    written: dict[str, dict[str, int]] = {}
+    for lines in made.feeds:
+        for is_late, text in ((False, lines.text.slice(0, lines.late)), (True, lines.text.slice(lines.late))):
+            if len(text):
+                name = _name(simulation, slot, lines.feed, late=is_late)
+                written.setdefault(lines.feed, {})[name] = len(text)
+                land(out / lines.feed / name, [text_of(text)])
     land(truth / "labels" / _name(simulation, slot, "labels", late=False).replace(".jsonl", ".csv"),
-         [header, text_of(script.labels(payments, numbers))])  # fmt: skip
-    disputes = dispute(payments, plan.chance(f"disputes/{slot.number}"))
+         [LABELS_HEADER, text_of(script.labels(payments, numbers))])  # fmt: skip
     return SlotResult(
         rows=len(payments),
-        lines=lines,
+        lines=written,
         frauds=np.bincount(payments.scenario, minlength=len(SCENARIO_NAMES)),
-        chaos=deliveries.counts(),
-        disputes=disputes,
-        disputed=payments.take(disputes.payment),
-        numbers=numbers[disputes.payment],
+        chaos=made.chaos,
+        disputes=made.disputes,
+        disputed=payments.take(made.disputes.payment),
+        numbers=numbers[made.disputes.payment],
     )
 
 
-def _files(
+def _lines(
     simulation: Simulation,
     script: Script,
     slot: Slot,
@@ -75,19 +112,20 @@ def _files(
     numbers: Integers,
     deliveries: Deliveries,
     feeds: Sequence[str],
-) -> Iterator[tuple[str, bool, pa.Array]]:
-    """Feed, whether the file comes a day late, and the lines."""
+) -> Iterator[Lines]:
     bought = np.flatnonzero(payments.product != NO_PRODUCT)
     if "transactions" in feeds:
-        text = _delivered(script, slot, payments, numbers, deliveries)
-        on_time = int((~deliveries.is_late).sum())
-        yield "transactions", False, text.slice(0, on_time)
-        yield "transactions", True, text.slice(on_time)
+        text, on_time = _delivered(script, slot, payments, numbers, deliveries), int((~deliveries.is_late).sum())
+        origin_ms = deliveries.arrivals(len(payments))[deliveries.payment]
+        yield Lines("transactions", text, deliveries.arrival_ms, origin_ms, deliveries.kind, on_time)
     if "orders" in feeds:
-        yield "orders", False, script.orders(payments.take(bought), numbers[bought])
+        placed = payments.take(bought)
+        text = script.orders(placed, numbers[bought])
+        yield Lines("orders", text, placed.time_ms, placed.time_ms, np.zeros(len(text), dtype=np.int64), len(text))
     if "behaviour" in feeds:
         steps = behaviour(simulation.world, payments, simulation.plan.chance(f"behaviour/{slot.number}"))
-        yield "behaviour", False, script.behaviour(steps, numbers)
+        text = script.behaviour(steps, numbers)
+        yield Lines("behaviour", text, steps.time_ms, steps.time_ms, np.zeros(len(text), dtype=np.int64), len(text))
 
 
 def _delivered(script: Script, slot: Slot, payments: Payments, numbers: Integers, deliveries: Deliveries) -> pa.Array:

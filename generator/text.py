@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from generator.payments import DAY_MS, MINUTE_MS, Flags, Floats, Integers
 from generator.places import CURRENCIES, MINOR_UNITS, PER_USD
@@ -23,7 +24,7 @@ def joined(*pieces: Text) -> pa.Array:
     return pc.binary_join_element_wise(*[pa.scalar(p) if isinstance(p, str) else p for p in pieces], "")
 
 
-def looked_up(words: Sequence[str], rows: Integers) -> pa.Array:
+def looked_up(words: Sequence[str] | NDArray[np.str_], rows: Integers) -> pa.Array:
     """The word of each row from a table of words."""
     return pa.array(words, pa.string()).take(pa.array(rows))
 
@@ -56,14 +57,21 @@ def amounts(usd: Floats, currency: Integers) -> pa.Array:
     return joined(pc.cast(pa.array(minor // unit), pa.string()), pa.array(_FRACTIONS).take(pa.array(fraction)))
 
 
+def dates(start_ms: int, time_ms: Integers) -> pa.Array:
+    """Days (UTC) as ISO 8601; `start_ms` is the first midnight since 1970."""
+    day = (start_ms + time_ms) // DAY_MS
+    first = int(day.min()) if len(day) else 0
+    last = int(day.max()) if len(day) else 0
+    words = np.datetime_as_string(np.arange(first, last + 1).astype("datetime64[D]"))
+    return looked_up(words, day - first)
+
+
 def times(start_ms: int, time_ms: Integers) -> pa.Array:
     """Times as ISO 8601 in UTC with milliseconds; `start_ms` is the first midnight since 1970."""
-    day = (start_ms + time_ms) // DAY_MS
-    days, position = np.unique(day, return_inverse=True)
-    dates = np.datetime_as_string(days.astype("datetime64[D]")).tolist() if len(days) else []
     in_day = time_ms % DAY_MS
     return joined(
-        looked_up([f"{date}T" for date in dates], position),
+        dates(start_ms, time_ms),
+        "T",
         pa.array(_MINUTES).take(pa.array(in_day // MINUTE_MS)),
         pa.array(_SECONDS).take(pa.array(in_day % MINUTE_MS)),
     )

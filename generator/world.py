@@ -10,7 +10,8 @@ from generator.payments import DAY_MS, HOUR_MS, Floats, Integers
 from generator.places import COUNTRIES, SHARE, SHOP_COUNTRY
 
 FAVOURITES = 6
-DEVICES_EACH = 8
+# Numbers of devices that belong to a user; those beyond the honest ones are attackers'.
+DEVICES_EACH, HONEST_DEVICES = 8, 4
 METHODS_EACH = 2
 TRIP_SLOT_MS = 30 * DAY_MS
 NOBODY = -1
@@ -170,7 +171,7 @@ class Users:
         joined_ms = -rng.integers(1, 1500 * DAY_MS, count)
         newcomer = rng.random(count) < NEWCOMER_SHARE
         newcomer[np.unique(home, return_index=True)[1]] = False
-        joined_ms = np.where(newcomer, rng.integers(0, span_ms, count), joined_ms)
+        joined_ms = np.where(newcomer, (rng.random(count) * span_ms).astype(np.int64), joined_ms)
         by_home = np.argsort(home, kind="stable")
         steps = np.cumsum(activity[by_home])
         edges = np.searchsorted(home[by_home], np.arange(len(COUNTRIES) + 1))
@@ -216,13 +217,15 @@ class World:
         """A world of so many users and merchants, the same for the same generator state."""
         shops = Merchants.build(merchants, rng)
         people = Users.build(users, shops, days * DAY_MS, rng)
+        products = Products.build(max(20, merchants // 2), rng)
+        # Drawn last, so that people and shops are the same whatever the number of days.
         shape = (users, -(-days * DAY_MS // TRIP_SLOT_MS))
         start_ms = rng.integers(-4 * DAY_MS, TRIP_SLOT_MS, shape) + np.arange(shape[1]) * TRIP_SLOT_MS
         dwell_ms = rng.integers(2 * DAY_MS, 10 * DAY_MS, shape) * (rng.random(shape) < 0.25)
         return cls(
             users=people,
             merchants=shops,
-            products=Products.build(max(20, merchants // 2), rng),
+            products=products,
             days=days,
             trip_start_ms=start_ms,
             trip_end_ms=start_ms + dwell_ms,
@@ -241,7 +244,8 @@ class World:
 
     def location(self, user: Integers, time_ms: Integers) -> Integers:
         """The country that each user is in at that time: home, or where a trip leads."""
-        slot = time_ms // TRIP_SLOT_MS
+        # Before and after the span people live as in its first and last thirty days.
+        slot = (time_ms // TRIP_SLOT_MS).clip(0, self.trip_start_ms.shape[1] - 1)
         away = (self.trip_start_ms[user, slot] <= time_ms) & (time_ms < self.trip_end_ms[user, slot])
         return np.where(away, self.trip_country[user, slot], self.users.home[user])
 

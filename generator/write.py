@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from generator import reference
 from generator.attacks import SCENARIO_NAMES
 from generator.chaos import SPOILERS
 from generator.disputes import REASONS, Disputes
-from generator.landing import land, make_room, text_of, write_manifest
+from generator.landing import land, make_room, text_of, write_whole
 from generator.lines import Script
 from generator.payments import DAY_MS, Payments
 from generator.plan import Plan, Slot, today
@@ -30,6 +32,7 @@ FEEDS = (*reference.FEEDS, *STREAMS)
 # Below this many payments another process costs more than it brings.
 ROWS_WORTH_A_PROCESS = 150_000
 Progress = Callable[[int, int], None]
+Run = Callable[[str, Iterable[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -85,15 +88,17 @@ def generate(
     make_room(out, truth, chosen, {**plan.as_dict(), "feeds": chosen}, rows)
     simulation = Simulation.of(plan)
     lines: dict[str, dict[str, int]] = {}
-    _write_reference(simulation, out, chosen, lines)
-    results = []
-    for result in _slots(simulation, out, truth, chosen, _processes(plan, processes)):
-        results.append(result)
-        if progress:
-            progress(sum(r.rows for r in results), rows)
-    for result in results:
-        for feed, files in result.lines.items():
-            lines.setdefault(feed, {}).update(files)
+    results: list[SlotResult] = []
+    with _workers(simulation, (out, truth, chosen), _processes(plan, processes)) as run:
+        names = [feed for feed in chosen if feed in reference.FEEDS]
+        references, slots = run("reference", names), run("slot", simulation.slots)
+        lines.update(zip(names, references, strict=True))
+        for result in slots:
+            results.append(result)
+            for feed, files in result.lines.items():
+                lines.setdefault(feed, {}).update(files)
+            if progress:
+                progress(sum(r.rows for r in results), rows)
     reported, unreported = _write_disputes(simulation, results, out, chosen, lines)
     frauds = sum((result.frauds for result in results), np.zeros(len(SCENARIO_NAMES), dtype=np.int64))
     manifest = Manifest(
@@ -105,7 +110,7 @@ def generate(
         chaos={kind: sum(result.chaos[kind] for result in results) for kind in SPOILERS},
         arguments={**plan.as_dict(), "feeds": chosen},
     )
-    write_manifest(truth, manifest.as_dict())
+    write_whole(truth / "manifest.json", manifest.as_dict())
     return manifest
 
 
@@ -115,54 +120,42 @@ def _processes(plan: Plan, wanted: int | None) -> int:
     return wanted or max(1, min(os.cpu_count() or 1, plan.rows // ROWS_WORTH_A_PROCESS))
 
 
-def _write_reference(simulation: Simulation, out: Path, feeds: Sequence[str], lines: dict[str, dict[str, int]]) -> None:
-    for feed in (feed for feed in reference.FEEDS if feed in feeds):
-        count = 0
-
-        def counted(feed: str = feed) -> Iterator[bytes]:
-            nonlocal count
-            for line in reference.as_lines(reference.FEEDS[feed](simulation.plan, simulation.world)):
-                count += 1
-                yield line
-
-        name = f"{feed}-{simulation.plan.start}.jsonl.gz"
-        # Joined into blocks: the packer is slow with small ones.
-        land(out / feed / name, [b"".join(counted())])
-        lines[feed] = {name: count}
-
-
 class _Worker:
-    """What a process keeps between the slots that it makes."""
+    """Makes slots and reference feeds of one simulation; each process has one."""
 
-    simulation: Simulation
-    script: Script
+    own: _Worker
+
+    def __init__(self, simulation: Simulation, out: Path, truth: Path, feeds: Sequence[str]) -> None:
+        self.simulation, self.out, self.truth, self.feeds = simulation, out, truth, feeds
+        self.script = Script(simulation.plan, simulation.world)
+
+    def reference(self, feed: str) -> dict[str, int]:
+        return reference.write_feed(self.simulation, feed, self.out)
+
+    def slot(self, slot: Slot) -> SlotResult:
+        return write_slot(self.simulation, self.script, slot, self.out, self.truth, self.feeds)
 
     @classmethod
-    def start(cls, plan: Plan) -> None:
-        cls.simulation = Simulation.of(plan)
-        cls.script = Script(plan, cls.simulation.world)
+    def start(cls, plan: Plan, *places: Any) -> None:
+        cls.own = cls(Simulation.of(plan), *places)
 
     @classmethod
-    def write(cls, slot: Slot, out: Path, truth: Path, feeds: Sequence[str]) -> SlotResult:
-        return write_slot(cls.simulation, cls.script, slot, out, truth, feeds)
+    def call(cls, work: str, argument: Any) -> Any:
+        return getattr(cls.own, work)(argument)
 
 
-def _slots(
-    simulation: Simulation, out: Path, truth: Path, feeds: Sequence[str], processes: int
-) -> Iterator[SlotResult]:
-    """The results of all slots, in their order."""
+@contextmanager
+def _workers(simulation: Simulation, places: tuple[Any, ...], processes: int) -> Iterator[Run]:
+    """Gives a function that makes pieces of work (a method of `_Worker`, and its arguments) and yields the results."""
     if processes == 1:
-        script = Script(simulation.plan, simulation.world)
-        for slot in simulation.slots:
-            yield write_slot(simulation, script, slot, out, truth, feeds)
+        worker = _Worker(simulation, *places)
+        yield lambda work, arguments: map(getattr(worker, work), arguments)
         return
     with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_Worker.start, initargs=(simulation.plan,)
+        processes, mp_context=get_context("spawn"), initializer=_Worker.start, initargs=(simulation.plan, *places)
     ) as pool:
         try:
-            pending = [pool.submit(_Worker.write, slot, out, truth, feeds) for slot in simulation.slots]
-            while pending:
-                yield pending.pop(0).result()
+            yield lambda work, arguments: pool.map(partial(_Worker.call, work), arguments)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

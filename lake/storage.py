@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from lake.catalog import LAYERS, TABLES
 from lake.errors import CheckpointError
@@ -51,6 +52,11 @@ def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:
 def read(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
     """The table as it stands now."""
     return spark.read.format("delta").load(settings.table_path(name))
+
+
+def read_csv(spark: SparkSession, files: list[Path], schema: StructType) -> DataFrame:
+    """Files of CSV with a header, gzip'd or not, as the columns of a schema; they are no part of the lake."""
+    return spark.read.schema(schema).option("header", "true").csv([file.resolve().as_uri() for file in files])
 
 
 def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame:

@@ -66,9 +66,9 @@ def stream(
     """Stream the inbox to bronze, silver, features and alerts, until stopped (SIGTERM or Ctrl-C)."""
     from lake.lease import require_free
     from lake.progress import Stages
+    from lake.stopping import stopped_by_signals
     from risklake.streaming import drain, watch
     from spark_jobs.pipeline import JOBS
-    from spark_jobs.run import stopped_by_signals
 
     settings, stages = _settings(lake), Stages()
     require_free(settings, list(JOBS))
@@ -146,6 +146,25 @@ def status(
     spark.stop()
     show_json(measured.as_dict()) if as_json else show_status(measured)
     _require_consistent(measured.is_consistent)
+
+
+@app.command(epilog="Example: risklake detection --labels my-transactions/labels.csv.gz --json")
+def detection(
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV file or folder with event_id, is_fraud, scenario; default: the generator's")
+    ] = None,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold alerts and scores against the truth: how many of each attack there are, and what share is caught by what."""
+    from risklake.detection import measure_detection
+    from risklake.show import show_detection, show_json
+
+    settings = _settings(lake)
+    spark = _session(settings, "detection")
+    found = measure_detection(spark, settings, labels)
+    spark.stop()
+    show_json(found.as_dict()) if as_json else show_detection(found)
 
 
 @app.command(epilog='Example: risklake sql "select rule, count(*) from alerts.alerts group by rule" --json')

@@ -15,6 +15,7 @@ from lake.settings import Settings
 
 if TYPE_CHECKING:
     from risklake.demo import Summary
+    from risklake.detection import Detection
     from risklake.doctor import Finding
     from spark_jobs.reconciliation import Status
 
@@ -87,6 +88,42 @@ def show_report(report: dict[str, Any], settings: Settings) -> None:
     )
 
 
+def show_detection(found: Detection) -> None:
+    """What is caught of each attack, and the price of it: alerts on honest payments."""
+    table = Table(
+        "attack",
+        _right("payments"),
+        *(_right(rule) for rule in found.rules),
+        _right("any rule"),
+        _right("scored"),
+        _right("model"),
+        title=f"What is caught: base rate {found.base_rate:.4f}",
+        title_justify="left",
+        title_style="bold",
+    )
+    for row in found.scenarios:
+        if not row.scenario:
+            table.add_section()
+        table.add_row(
+            row.scenario or "(honest)",
+            f"{row.transactions:,}",
+            *(_share(row.by_rule[rule], row.transactions) for rule in found.rules),
+            _share(row.by_any_rule, row.transactions),
+            f"{row.scored:,}",
+            _share(row.by_model, row.scored),
+        )
+    console.print(table)
+    precision = ", ".join(f"{rule} {_figure(found.precision(rule))}" for rule in found.rules)
+    model = f"{_figure(found.model_precision)} ({found.model_version})" if found.model_version else "no scores yet"
+    console.print(
+        f"Precision: {precision or 'no alerts'}; the model's riskiest 1 % of what it scored: {model}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if found.missing:
+        console.print(f"{found.missing:,} labelled events are not in silver (yet)", highlight=False)
+
+
 def show_summary(summary: Summary, settings: Settings) -> None:
     """The end of a demo."""
     show_status(summary.status)
@@ -144,6 +181,11 @@ def _right(name: str) -> Any:
     from rich.table import Column
 
     return Column(name, justify="right")
+
+
+def _share(part: int, whole: int) -> str:
+    # One decimal for the few among many; a share of few is a count anyway.
+    return f"{part:,} ({part / whole:.1%})" if whole else "-"
 
 
 def _figure(value: float | None) -> str:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from lake.errors import LakehouseError
 from lake.session import build_session
 from lake.settings import load_settings
+from lake.stopping import stopped_by_signals
 from spark_jobs import pipeline
 
 
@@ -33,18 +30,6 @@ def main(*jobs: str) -> None:
     except LakehouseError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set, so that a stream ends cleanly."""
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _print(progress: pipeline.Progress) -> None:

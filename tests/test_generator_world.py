@@ -14,11 +14,12 @@ from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from generator.attacks import ATTACKS, IDR_PER_USD, SCENARIO_NAMES, share_of
+from generator.attacks import ATTACKS, SCENARIO_NAMES, share_of
 from generator.disputes import FRAUD, dispute
 from generator.payments import DAY_MS, HONEST, HOUR_MS, NO_PRODUCT, Payments
 from generator.places import COUNTRIES, IS_DISTANT, UTC_OFFSET_MS
 from generator.plan import Plan
+from generator.shop_attacks import IDR_PER_USD
 from generator.simulation import Simulation
 from generator.world import SHOP, World
 
@@ -200,7 +201,6 @@ def attacked(name: str, aim: float = 400.0, **parameters: Any) -> tuple[World, P
     rng = np.random.default_rng(7)
     world = World.build(users=600, merchants=200, days=14, rng=rng)
     attack = ATTACKS[name].attack
-    assert attack is not None
     frauds = attack(world, (0, world.span_ms), rng, aim, **parameters)
     assert 0.6 * aim < len(frauds) < 1.6 * aim
     assert np.all((frauds.time_ms >= 0) & (frauds.time_ms < world.span_ms))
