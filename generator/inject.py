@@ -22,6 +22,7 @@ from generator.landing import land, make_folders, read_manifest, text_of
 from generator.lines import Script
 from generator.payments import DAY_MS, HONEST, NO_PRODUCT, Integers, Payments
 from generator.plan import EPOCH, Plan, today
+from generator.simulation import world_of
 from generator.slot_files import LABELS_HEADER
 from generator.world import World
 from lake.errors import UsageError
@@ -73,7 +74,7 @@ def inject(
         raise UsageError("user is missing: name the victim, such as --user u000123")
     truth = out.parent / "truth"
     plan = _plan(truth, users, merchants, seed, at.date())
-    world = World.build(users=plan.users, merchants=plan.merchants, days=plan.days, rng=plan.chance("world"))
+    world = world_of(plan)
     number = _number(user, plan.users)
     name, at_ms = _own_name(user, number), int(at.timestamp() * 1000) - plan.start_ms
     payments = _attack(plan, world, scenario, number, at_ms)

@@ -12,7 +12,7 @@ from generator.disputes import REASONS, Disputes
 from generator.payments import HONEST, NO_DEVICE, NO_PRODUCT, Integers, Payments
 from generator.places import COUNTRIES, CURRENCIES, CURRENCY_OF, SHOP_COUNTRY
 from generator.plan import Plan
-from generator.text import amounts, joined, looked_up, minor_units, padded, scrambled, times, where
+from generator.text import amounts, column, joined, looked_up, minor_units, padded, scrambled, times, where, whole
 from generator.world import SHOP, World
 
 _CODES = [currency.code for currency in CURRENCIES]
@@ -63,15 +63,15 @@ class Script:
         people write them."""
         placed = times(self.plan.start_ms, np.maximum(payments.time_ms - _CHECKOUT_MS, 0))
         rupiah = np.full(len(payments), CURRENCY_OF[SHOP_COUNTRY])
-        whole = pc.cast(pa.array(minor_units(payments.usd, rupiah)), pa.string())
-        by_dots = _grouped(whole, ".")
+        units = whole(minor_units(payments.usd, rupiah))
+        by_dots = _grouped(units, ".")
         style = numbers % 4
         amount = pc.choose(
-            pa.array(style),
+            column(style),
             joined("Rp ", by_dots),
             joined("Rp", by_dots, ",00"),
-            joined("IDR ", _grouped(whole, ","), ".00"),
-            whole,
+            joined("IDR ", _grouped(units, ","), ".00"),
+            units,
         )
         return joined(
             '{"order_id":"o',
@@ -83,7 +83,7 @@ class Script:
             '","product_id":"g',
             padded(payments.product, 5),
             '","quantity":',
-            pc.cast(pa.array(payments.quantity), pa.string()),
+            whole(payments.quantity),
             ',"amount":"',
             amount,
             looked_up(
@@ -148,7 +148,7 @@ class Script:
             ',"product_id":"g',
             padded(np.maximum(payments.product, 0), 5),
             '","quantity":',
-            pc.cast(pa.array(payments.quantity), pa.string()),
+            whole(payments.quantity),
         )
 
 

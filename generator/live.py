@@ -25,6 +25,7 @@ from generator.payments import Flags, Integers
 from generator.plan import Plan
 from generator.simulation import Simulation
 from generator.slot_files import LABELS_HEADER, Slice, slice_of
+from generator.text import column
 from lake.errors import UsageError
 
 DAY_S = 86_400
@@ -56,7 +57,7 @@ class Outbox:
         """Keep the lines that are wanted until they are due."""
         order = np.argsort(due_ms, kind="stable")
         order = order[wanted[order]]
-        self._waiting.append((due_ms[order], text.take(pa.array(order)), tag[order]))
+        self._waiting.append((due_ms[order], text.take(column(order)), tag[order]))
 
     def take(self, until_ms: int) -> tuple[list[pa.Array], Integers]:
         """Text and numbers of the lines that are due by `until_ms`; they wait no longer."""

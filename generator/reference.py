@@ -19,7 +19,7 @@ from generator.payments import DAY_MS, NO_DEVICE, Integers
 from generator.places import COUNTRIES, CURRENCIES, CURRENCY_OF, MINOR_UNITS, PER_USD, SHOP_COUNTRY
 from generator.plan import Plan
 from generator.simulation import Simulation
-from generator.text import dates, joined, looked_up, padded, scrambled
+from generator.text import column, dates, joined, looked_up, padded, same, scrambled, whole, words_of
 from generator.world import CATEGORIES, DEVICES_EACH, HONEST_DEVICES, METHODS_EACH, SHOP
 
 # The tongue of people's names; countries that are not here take the first.
@@ -39,7 +39,7 @@ PRODUCT_CATEGORIES = {
 SOURCES = ("app", "web", "partner")
 MAIL_ENDINGS = ("com", "org", "net")
 # Words of a kind and locale that names are drawn from.
-POOL = 400
+POOL = 200
 # Rows that are put together at a time.
 PIECE = 100_000
 
@@ -55,7 +55,7 @@ def users(simulation: Simulation) -> Iterator[pa.Array]:
         )
         yield joined(
             '{"user_id":"u', padded(number, 6), '","name":"', first, " ", last,
-            '","email":"', login, _whole(number), "@example.", looked_up(MAIL_ENDINGS, number % len(MAIL_ENDINGS)),
+            '","email":"', login, whole(number), "@example.", looked_up(MAIL_ENDINGS, number % len(MAIL_ENDINGS)),
             '","phone_number":"', pc.utf8_slice_codeunits(phone, 0, -4), padded(number % 10_000, 4),
             '","created_date":"', dates(plan.start_ms, people.joined_ms[number]),
             '","source":"', looked_up(SOURCES, number % len(SOURCES)),
@@ -68,12 +68,12 @@ def merchants(simulation: Simulation) -> Iterator[pa.Array]:
     plan, shops = simulation.plan, simulation.world.merchants
     rng, pools = plan.chance("merchants"), _Pools(plan, "companies", ("company",))
     for number in _pieces(len(shops.country)):
-        country, is_shop = shops.country[number], pa.array(number == SHOP)
+        country, is_shop = shops.country[number], column(number == SHOP)
         kind = looked_up([category.name for category in CATEGORIES], shops.category[number])
         yield joined(
             '{"merchant_id":"m', padded(number, 5),
-            '","name":"', pc.if_else(is_shop, "Pasar Raya Online", pools.word(0, country, number % POOL)),
-            '","category":"', pc.if_else(is_shop, "marketplace", kind),
+            '","name":"', pc.if_else(is_shop, same("Pasar Raya Online"), pools.word(0, country, number % POOL)),
+            '","category":"', pc.if_else(is_shop, same("marketplace"), kind),
             looked_up([f'","country":"{country.code}","created_date":"' for country in COUNTRIES], country),
             dates(plan.start_ms, -rng.integers(30, 4000, len(number)) * DAY_MS), '"}\n',
         )  # fmt: skip
@@ -84,7 +84,7 @@ def products(simulation: Simulation) -> Iterator[pa.Array]:
     plan, usd = simulation.plan, simulation.world.products.usd
     rng, currency = plan.chance("products"), CURRENCY_OF[SHOP_COUNTRY]
     faker = _faker(plan, LOCALES["GB"], "products")
-    colours = np.array([_in_json(faker.color_name()) for _ in range(POOL)])
+    colours = [_in_json(faker.color_name()) for _ in range(POOL)]
     kinds = [(category, kind) for category, several in PRODUCT_CATEGORIES.items() for kind in several]
     for number in _pieces(len(usd)):
         kind = number % len(kinds)
@@ -93,9 +93,9 @@ def products(simulation: Simulation) -> Iterator[pa.Array]:
         yield joined(
             '{"product_id":"g', padded(number, 5),
             '","product_name":"', looked_up(colours, rng.integers(0, POOL, len(number))),
-            looked_up([f" {name} " for _, name in kinds], kind), _whole(number),
+            looked_up([f" {name} " for _, name in kinds], kind), whole(number),
             looked_up([f'","category":"{category}","sub_category":"{name}"' for category, name in kinds], kind),
-            f',"currency":"{CURRENCIES[currency].code}","price":', _whole(price), ',"cost":', _whole(cost),
+            f',"currency":"{CURRENCIES[currency].code}","price":', whole(price), ',"cost":', whole(cost),
             ',"created_date":"', dates(plan.start_ms, -rng.integers(10, 900, len(number)) * DAY_MS),
             '","source":"catalogue"}\n',
         )  # fmt: skip
@@ -157,12 +157,12 @@ class _Pools:
         self._pool = np.array([locales.index(locale) for locale in spoken])
         fakers = [_faker(plan, locale, subject) for locale in locales]
         self._words = [
-            pa.array([_in_json(getattr(faker, kind)()) for faker in fakers for _ in range(POOL)]) for kind in kinds
+            words_of(_in_json(getattr(faker, kind)()) for faker in fakers for _ in range(POOL)) for kind in kinds
         ]
 
     def word(self, kind: int, country: Integers, number: Integers) -> pa.Array:
         """The word of each row: of one kind, from the pool of a country's locale."""
-        return self._words[kind].take(pa.array(self._pool[country] * POOL + number))
+        return self._words[kind].take(column(self._pool[country] * POOL + number))
 
 
 def _devices(plan: Plan, user: Integers, slot: Integers, since_ms: Integers) -> pa.Array:
@@ -176,10 +176,6 @@ def _devices(plan: Plan, user: Integers, slot: Integers, since_ms: Integers) -> 
 def _pieces(count: int) -> Iterator[Integers]:
     for start in range(0, count, PIECE):
         yield np.arange(start, min(start + PIECE, count))
-
-
-def _whole(numbers: Integers) -> pa.Array:
-    return pc.cast(pa.array(numbers), pa.string())
 
 
 def _in_json(word: str) -> str:

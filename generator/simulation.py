@@ -14,6 +14,11 @@ from generator.rhythm import rows_by_slot
 from generator.world import World
 
 
+def world_of(plan: Plan) -> World:
+    """The world that a plan plays in."""
+    return World.build(users=plan.users, merchants=plan.merchants, days=plan.days, rng=plan.chance("world"))
+
+
 @dataclass(frozen=True)
 class Simulation:
     """What all slots of a plan share: the world, the attacks in time order, and each slot's number of rows.
@@ -36,7 +41,7 @@ class Simulation:
         With `parts`, a day is cut into so many slots, all slots have the same number of rows, whatever the hour, and
         what began in one may go on in the next.
         """
-        world = World.build(users=plan.users, merchants=plan.merchants, days=plan.days, rng=plan.chance("world"))
+        world = world_of(plan)
         slots = plan.slots(parts)
         rows = rows_by_slot(plan.rows, slots, world.activity_by_country, plan.start.weekday())
         if parts:

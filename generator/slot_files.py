@@ -20,6 +20,7 @@ from generator.lines import Script
 from generator.payments import DAY_MS, NO_PRODUCT, Integers, Payments
 from generator.plan import Slot
 from generator.simulation import Simulation
+from generator.text import column, words_of
 
 # Numbers of events that are no payments begin here.
 ADDED_FROM = 10**10
@@ -134,13 +135,13 @@ def _delivered(script: Script, slot: Slot, payments: Payments, numbers: Integers
     number = np.where(beyond < 0, own, ADDED_FROM + slot.number * ADDED_A_SLOT + beyond)
     text = script.transactions(payments.take(deliveries.payment), number)
     changed = deliveries.kind != INTACT
-    lines = text.filter(pa.array(changed)).to_pylist()
+    lines = text.filter(column(changed)).to_pylist()
     kinds, drifted = deliveries.kind[changed].tolist(), deliveries.is_drifted[changed].tolist()
     spoiled = [
         spoil(line.rstrip("\n"), KINDS[kind], is_drifted=is_drifted) + "\n"
         for line, kind, is_drifted in zip(lines, kinds, drifted, strict=True)
     ]
-    return pc.replace_with_mask(text, pa.array(changed), pa.array(spoiled, pa.string())) if spoiled else text
+    return pc.replace_with_mask(text, column(changed), words_of(spoiled)) if spoiled else text
 
 
 def _name(simulation: Simulation, slot: Slot, feed: str, *, late: bool) -> str:

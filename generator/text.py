@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -19,19 +19,48 @@ _SCRAMBLE = 2_654_435_761
 Text: TypeAlias = pa.Array | pa.Scalar | str
 
 
+def column(values: NDArray[np.generic]) -> pa.Array:
+    """Whole numbers or flags as a column of Arrow.
+
+    What `pa.array` does, but that imports pandas to look for its types, which takes a second in each process.
+    """
+    if values.dtype == np.bool_:
+        bits = pa.py_buffer(np.packbits(values.view(np.uint8), bitorder="little"))
+        return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
+    whole = np.ascontiguousarray(values, dtype=np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(whole), [None, pa.py_buffer(whole)])
+
+
+def words_of(words: Iterable[str]) -> pa.Array:
+    """Words as a column of Arrow; for the same reason not by `pa.array`."""
+    encoded = [word.encode() for word in words]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+
+
+def same(word: str) -> pa.Scalar:
+    """A word that is the same in each row."""
+    return words_of([word])[0]
+
+
+def whole(numbers: Integers) -> pa.Array:
+    """Whole numbers as text."""
+    return pc.cast(column(numbers), pa.string())
+
+
 def joined(*pieces: Text) -> pa.Array:
     """The pieces of each row one after the other; a piece that is no column is the same in every row."""
-    return pc.binary_join_element_wise(*[pa.scalar(p) if isinstance(p, str) else p for p in pieces], "")
+    return pc.binary_join_element_wise(*[same(p) if isinstance(p, str) else p for p in pieces], same(""))
 
 
-def looked_up(words: Sequence[str] | NDArray[np.str_], rows: Integers) -> pa.Array:
+def looked_up(words: Sequence[str], rows: Integers) -> pa.Array:
     """The word of each row from a table of words."""
-    return pa.array(words, pa.string()).take(pa.array(rows))
+    return words_of(words).take(column(rows))
 
 
 def padded(numbers: Integers, width: int) -> pa.Array:
     """Whole numbers, zeros before them up to a width."""
-    return pc.utf8_lpad(pc.cast(pa.array(numbers), pa.string()), width, "0")
+    return pc.utf8_lpad(whole(numbers), width, "0")
 
 
 def scrambled(numbers: Integers, seed: int) -> pa.Array:
@@ -41,7 +70,7 @@ def scrambled(numbers: Integers, seed: int) -> pa.Array:
 
 def where(flags: Flags, text: pa.Array | pa.Scalar) -> pa.Array:
     """The text where the flag is set, nothing elsewhere."""
-    return pc.if_else(pa.array(flags), text, pa.scalar(""))
+    return pc.if_else(column(flags), text, same(""))
 
 
 def minor_units(usd: Floats, currency: Integers) -> Integers:
@@ -54,7 +83,7 @@ def amounts(usd: Floats, currency: Integers) -> pa.Array:
     minor = minor_units(usd, currency)
     unit = MINOR_UNITS[currency]
     fraction = _FRACTION_START[currency] + minor % unit
-    return joined(pc.cast(pa.array(minor // unit), pa.string()), pa.array(_FRACTIONS).take(pa.array(fraction)))
+    return joined(whole(minor // unit), _FRACTIONS.take(column(fraction)))
 
 
 def dates(start_ms: int, time_ms: Integers) -> pa.Array:
@@ -62,7 +91,7 @@ def dates(start_ms: int, time_ms: Integers) -> pa.Array:
     day = (start_ms + time_ms) // DAY_MS
     first = int(day.min()) if len(day) else 0
     last = int(day.max()) if len(day) else 0
-    words = np.datetime_as_string(np.arange(first, last + 1).astype("datetime64[D]"))
+    words = np.datetime_as_string(np.arange(first, last + 1).astype("datetime64[D]")).tolist()
     return looked_up(words, day - first)
 
 
@@ -72,21 +101,21 @@ def times(start_ms: int, time_ms: Integers) -> pa.Array:
     return joined(
         dates(start_ms, time_ms),
         "T",
-        pa.array(_MINUTES).take(pa.array(in_day // MINUTE_MS)),
-        pa.array(_SECONDS).take(pa.array(in_day % MINUTE_MS)),
+        _MINUTES.take(column(in_day // MINUTE_MS)),
+        _SECONDS.take(column(in_day % MINUTE_MS)),
     )
 
 
-def _fractions() -> tuple[list[str], Integers]:
+def _fractions() -> tuple[pa.Array, Integers]:
     words: list[str] = []
     start: list[int] = []
     for currency in CURRENCIES:
         start.append(len(words))
         units = 10**currency.decimals
         words += [f".{n:0{currency.decimals}d}" if currency.decimals else "" for n in range(units)]
-    return words, np.array(start)
+    return words_of(words), np.array(start)
 
 
 _FRACTIONS, _FRACTION_START = _fractions()
-_MINUTES = [f"{n // 60:02d}:{n % 60:02d}:" for n in range(DAY_MS // MINUTE_MS)]
-_SECONDS = [f"{n // 1000:02d}.{n % 1000:03d}Z" for n in range(MINUTE_MS)]
+_MINUTES = words_of(f"{n // 60:02d}:{n % 60:02d}:" for n in range(DAY_MS // MINUTE_MS))
+_SECONDS = words_of(f"{n // 1000:02d}.{n % 1000:03d}Z" for n in range(MINUTE_MS))

@@ -23,7 +23,7 @@ from generator.landing import land, make_room, text_of, write_whole
 from generator.lines import Script
 from generator.payments import DAY_MS, Payments
 from generator.plan import Plan, Slot, today
-from generator.simulation import Simulation
+from generator.simulation import Simulation, world_of
 from generator.slot_files import SlotResult, write_slot
 from lake.errors import UsageError
 
@@ -86,12 +86,11 @@ def generate(
         raise UsageError(f"{unknown[0]} is no feed: choose from {', '.join(FEEDS)}")
     truth, chosen = out.parent / "truth", [feed for feed in FEEDS if feed in feeds]
     make_room(out, truth, chosen, {**plan.as_dict(), "feeds": chosen}, rows)
-    simulation = Simulation.of(plan)
     lines: dict[str, dict[str, int]] = {}
     results: list[SlotResult] = []
-    with _workers(simulation, (out, truth, chosen), _processes(plan, processes)) as run:
+    with _workers(plan, (out, truth, chosen), _processes(plan, processes)) as run:
         names = [feed for feed in chosen if feed in reference.FEEDS]
-        references, slots = run("reference", names), run("slot", simulation.slots)
+        references, slots = run("reference", names), run("slot", plan.slots())
         lines.update(zip(names, references, strict=True))
         for result in slots:
             results.append(result)
@@ -99,7 +98,7 @@ def generate(
                 lines.setdefault(feed, {}).update(files)
             if progress:
                 progress(sum(r.rows for r in results), rows)
-    reported, unreported = _write_disputes(simulation, results, out, chosen, lines)
+    reported, unreported = _write_disputes(plan, results, out, chosen, lines)
     frauds = sum((result.frauds for result in results), np.zeros(len(SCENARIO_NAMES), dtype=np.int64))
     manifest = Manifest(
         rows=rows,
@@ -145,14 +144,14 @@ class _Worker:
 
 
 @contextmanager
-def _workers(simulation: Simulation, places: tuple[Any, ...], processes: int) -> Iterator[Run]:
+def _workers(plan: Plan, places: tuple[Any, ...], processes: int) -> Iterator[Run]:
     """Gives a function that makes pieces of work (a method of `_Worker`, and its arguments) and yields the results."""
     if processes == 1:
-        worker = _Worker(simulation, *places)
+        worker = _Worker(Simulation.of(plan), *places)
         yield lambda work, arguments: map(getattr(worker, work), arguments)
         return
     with ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=_Worker.start, initargs=(simulation.plan, *places)
+        processes, mp_context=get_context("spawn"), initializer=_Worker.start, initargs=(plan, *places)
     ) as pool:
         try:
             yield lambda work, arguments: pool.map(partial(_Worker.call, work), arguments)
@@ -162,14 +161,13 @@ def _workers(simulation: Simulation, places: tuple[Any, ...], processes: int) ->
 
 
 def _write_disputes(
-    simulation: Simulation,
+    plan: Plan,
     results: Sequence[SlotResult],
     out: Path,
     feeds: Sequence[str],
     lines: dict[str, dict[str, int]],
 ) -> tuple[dict[str, int], int]:
     """Write the disputes that are known today, a file a day of report; gives those by reason, and how many are left."""
-    plan = simulation.plan
     reported_ms = np.concatenate([result.disputes.reported_ms for result in results])
     reason = np.concatenate([result.disputes.reason for result in results])
     payments = Payments.together([result.disputed for result in results])
@@ -178,7 +176,7 @@ def _write_disputes(
     known = order[: int(np.searchsorted(reported_ms[order], (today() - plan.start).days * DAY_MS))]
     disputes = Disputes(known, reported_ms[known], reason[known])
     if "disputes" in feeds and len(known):
-        script = Script(plan, simulation.world)
+        script = Script(plan, world_of(plan))
         text = script.disputes(disputes, payments.take(known), numbers[known], 0)
         days, first = np.unique(disputes.reported_ms // DAY_MS, return_index=True)
         for day, start, stop in zip(days.tolist(), first, np.append(first, len(known))[1:], strict=True):

@@ -13,6 +13,7 @@ from generator.write import generate
 from lake.feeds import FEEDS
 from lake.settings import Settings
 from ml import train
+from risklake.detection import measure_detection
 from risklake.marts import build_marts
 from spark_jobs import pipeline
 
@@ -30,7 +31,7 @@ def test_notebooks_are_kept_without_outputs() -> None:
 def test_the_notebook_follows_a_transaction_through_a_generated_lake(
     spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, land: Callable[..., Path]
 ) -> None:
-    generate(
+    made = generate(
         settings.local_path("inbox"),
         rows=6000,
         days=24,
@@ -50,3 +51,13 @@ def test_the_notebook_follows_a_transaction_through_a_generated_lake(
     printed = "".join(str(cell.get("outputs", "")) for cell in notebook.cells)
     assert "transactions-" in printed
     assert "base rate" in printed
+    # The same run of the whole line, against the truth that only this looks at.
+    found = measure_detection(spark, settings)
+    assert found.missing == 0
+    assert {row.scenario: row.transactions for row in found.scenarios[:-1]} == {
+        name: count for name, count in made.frauds.items() if count
+    }
+    by_name = {row.scenario: row for row in found.scenarios}
+    assert by_name["card_testing"].by_rule["velocity_5m"] > by_name["card_testing"].transactions / 2
+    assert by_name["impossible_travel"].by_rule["country_hop_1h"] > by_name["impossible_travel"].transactions / 2
+    assert by_name[""].by_any_rule < by_name[""].transactions / 10
