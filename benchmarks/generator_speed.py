@@ -1,9 +1,9 @@
 """How fast the generator writes, and how much memory it takes, beside a plain loop of `json.dumps`.
 
 Each size is one run of `python -m generator` as a user would start it, start-up included; memory is the sum over all
-its processes, sampled. The goals (150,000 payments a second, 1.5 GB) are held against the runs that write transactions
-only; memory against all. With all feeds a small run is mostly the 1,200,000 lines of reference data. The baseline draws the same fields with NumPy and writes them line by line, uncompressed, with
-none of the world behind them.
+its processes, sampled. The goal of 150,000 payments a second is held against the runs that write transactions only
+(with all feeds a small run is mostly its 1,200,000 lines of reference data), that of 1.5 GB against all. The baseline
+draws the same fields with NumPy and writes them line by line, uncompressed, with none of the world behind them.
 """
 
 from __future__ import annotations

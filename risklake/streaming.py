@@ -56,8 +56,9 @@ def drain(spark: SparkSession, settings: Settings, stages: Stages, stop: threadi
                 continuous=False,
                 jobs=[job],
                 stop=stop,
+                # Spark also counts the rows that a batch reads to see whether there are any.
                 report=lambda progress, update=update, total=total: update(  # type: ignore[misc]
-                    progress.rows, None if progress.done else total
+                    min(progress.rows, total), None if progress.done else total
                 ),
             )
 
