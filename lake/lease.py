@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import TextIO
 
 from lake.errors import LeaseError
 from lake.settings import Settings
@@ -25,6 +26,17 @@ def leases(settings: Settings, names: list[str]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def turn(settings: Settings, name: str) -> Iterator[None]:
+    """Wait until no other program is at this work on this lake, and keep the others waiting meanwhile."""
+    if not settings.is_local:
+        yield
+        return
+    with _file(settings, name) as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
 def require_free(settings: Settings, names: list[str]) -> None:
     """Raise `LeaseError` now if another program holds one of these leases, before anything slow is begun."""
     with leases(settings, names):
@@ -33,9 +45,7 @@ def require_free(settings: Settings, names: list[str]) -> None:
 
 @contextmanager
 def _lease(settings: Settings, name: str) -> Iterator[None]:
-    file = settings.local_path("checkpoints", f".{name}.lease")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a+", encoding="utf-8") as held:
+    with _file(settings, name) as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -49,3 +59,9 @@ def _lease(settings: Settings, name: str) -> Iterator[None]:
         held.write(str(os.getpid()))
         held.flush()
         yield
+
+
+def _file(settings: Settings, name: str) -> TextIO:
+    file = settings.local_path("checkpoints", f".{name}.lease")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return file.open("a+", encoding="utf-8")

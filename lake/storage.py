@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from pyspark.sql.types import StructType
 
 from lake.catalog import LAYERS, TABLES
 from lake.errors import CheckpointError
+from lake.lease import turn
 from lake.settings import Settings
 from lake.table import Table
 
@@ -32,11 +32,15 @@ class Transaction:
 
 def ensure_tables(spark: SparkSession, settings: Settings, names: list[str] | None = None) -> None:
     """Create the declared tables that do not exist yet, empty, with comments and properties."""
-    present = set(tables_on_disk(spark, settings))
-    missing = [TABLES[name] for name in names or list(TABLES) if name not in present]
-    with ThreadPoolExecutor(max_workers=4) as pool:
-        for _ in pool.map(lambda table: _create(spark, settings, table), missing):
-            pass
+    wanted = set(names or TABLES)
+    if wanted <= set(tables_on_disk(spark, settings)):
+        return
+    # Jobs that are started together would else create a table together, and overwrite each other's first commit.
+    with turn(settings, "tables"):
+        present = set(tables_on_disk(spark, settings))
+        for name in TABLES:
+            if name in wanted - present:
+                _create(spark, settings, TABLES[name])
 
 
 def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:
@@ -44,7 +48,8 @@ def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:
     names = []
     for layer in LAYERS:
         for folder in _folders(spark, settings.path(layer)):
-            if _exists(spark, settings.path(layer, folder, "_delta_log")):
+            # The folder of the log comes before its first commit.
+            if _files(spark, settings.path(layer, folder, "_delta_log"), ".json"):
                 names.append(f"{layer}.{folder}")
     return names
 
@@ -200,5 +205,8 @@ def _folders(spark: SparkSession, path: str) -> list[str]:
 
 def _files(spark: SparkSession, path: str, suffix: str) -> list[str]:
     target = _hadoop_path(spark, path)
-    names = (status.getPath().getName() for status in _file_system(spark, target).listStatus(target))
+    system = _file_system(spark, target)
+    if not system.exists(target):
+        return []
+    names = (status.getPath().getName() for status in system.listStatus(target))
     return sorted(name for name in names if name.endswith(suffix))

@@ -139,6 +139,8 @@ def show_summary(summary: Summary, settings: Settings) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    if settings.local_path("truth", "labels").is_dir():
+        console.print("What is caught of each attack: `risklake detection`", highlight=False)
 
 
 def read_report(settings: Settings, as_of: date | None) -> dict[str, Any]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +19,7 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.catalog import DUPLICATES, QUARANTINE, TABLES
 from lake.errors import CheckpointError, LeaseError
-from lake.lease import leases
+from lake.lease import leases, turn
 from lake.session import register_names
 from lake.settings import Settings
 from spark_jobs import pipeline
@@ -207,3 +210,21 @@ def test_status_sees_a_line_that_is_lost_and_one_that_is_there_twice(
 def _no_streams_left(spark: SparkSession) -> Iterator[None]:
     yield
     assert spark.streams.active == []
+
+
+def test_who_makes_tables_waits_for_another_program_that_does(settings: Settings, tmp_path: Path) -> None:
+    program = (
+        "import sys, time\nfrom pathlib import Path\n"
+        "from lake.lease import turn\nfrom lake.settings import load_settings\n"
+        "with turn(load_settings({'lake_root': sys.argv[1]}, environment={}), 'tables'):\n"
+        "    Path(sys.argv[2]).touch(); time.sleep(1); Path(sys.argv[2]).unlink()\n"
+    )
+    marker = tmp_path / "at work"
+    other = subprocess.Popen([sys.executable, "-c", program, settings.lake_root, str(marker)])
+    deadline = time.monotonic() + 30
+    while not marker.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert marker.exists()
+    with turn(settings, "tables"):
+        assert not marker.exists()
+    assert other.wait(timeout=30) == 0
