@@ -1,6 +1,6 @@
 # `make` prints what there is; each target does the set-up that it needs.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint lock docs stream status sql notebook doctor clean
+.PHONY: help setup demo test lint lock docs stream status sql notebook bench doctor clean
 
 # The first Python 3.11 or newer; name another with `make setup PYTHON=/path/to/python3`.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -47,6 +47,9 @@ notebook: setup ## Open the notebooks in JupyterLab on 127.0.0.1
 
 docs: setup ## Write docs/data-dictionary.md from the declared tables
 	@$(BIN)/python -m lake.dictionary
+
+bench: setup ## Time the generator and watch its memory (three minutes): ARGS='--events 1000000'
+	@$(BIN)/python -m benchmarks.generator_speed $(ARGS)
 
 doctor: setup ## Check the machine: ARGS=--fix mends what it can
 	@$(BIN)/risklake doctor $(ARGS)

@@ -17,7 +17,7 @@ import numpy as np
 from generator.payments import DAY_MS, HOUR_MS, MINUTE_MS, Integers
 from lake.errors import UsageError
 
-DEMO_CHAOS: Mapping[str, float] = {"late": 0.01, "duplicate": 0.003, "altered": 0.0005, "truncated": 0.0005}
+DEFAULT_CHAOS: Mapping[str, float] = {"late": 0.01, "duplicate": 0.003, "altered": 0.0005, "truncated": 0.0005}
 INTACT = 0
 
 
@@ -92,7 +92,6 @@ SPOILERS: Mapping[str, Callable[[str], str]] = {
     "orphan_user": _orphan_user,
     "orphan_merchant": _orphan_merchant,
 }
-# Genuine lines first: intact, then `CHANGED`.
 KINDS = ("intact", *SPOILERS)
 CHANGED = ("late", "out_of_order", "drifted")
 COPIED = ("duplicate", "altered", "corrupt", "truncated")
@@ -105,7 +104,7 @@ class Deliveries:
 
     `payment` is the row of the payment it is made of, `kind` a position in `KINDS`, `is_late` whether the line is
     written a day later, `is_drifted` whether it has fields of a schema to come, `number` the event's within its slot:
-    the payment's row, or for `ADDED` lines one beyond.
+    the payment's row, or for `ADDED` lines one beyond. `own_ms` has one row a payment: when its genuine line arrives.
     """
 
     arrival_ms: Integers
@@ -114,14 +113,7 @@ class Deliveries:
     is_late: np.ndarray
     is_drifted: np.ndarray
     number: Integers
-
-    def arrivals(self, payments: int) -> Integers:
-        """When the genuine line of each of so many payments arrives."""
-        # The genuine kinds stand first: intact, and `CHANGED`.
-        genuine = self.kind <= len(CHANGED)
-        arrival_ms = np.empty(payments, dtype=np.int64)
-        arrival_ms[self.payment[genuine]] = self.arrival_ms[genuine]
-        return arrival_ms
+    own_ms: Integers
 
     def counts(self) -> dict[str, int]:
         """Lines of each kind of chaos."""
@@ -158,8 +150,10 @@ def deliver(event_ms: Integers, chaos: Mapping[str, float], rng: np.random.Gener
         beyond += len(copied) if name in ADDED else 0
     arrivals = [time_ms + DAY_MS * is_late for time_ms, is_late in zip(times, are_late, strict=True)]
     order = np.lexsort((np.concatenate(times), np.concatenate(are_late)))
-    columns = (arrivals, payments, kinds, are_late, are_drifted, numbers)
-    return Deliveries(*(np.concatenate(column)[order] for column in columns))
+    arrival, payment, made_as, is_late, is_drifted, number = (
+        np.concatenate(column)[order] for column in (arrivals, payments, kinds, are_late, are_drifted, numbers)
+    )
+    return Deliveries(arrival, payment, made_as, is_late, is_drifted, number, own_ms=arrivals[0])
 
 
 def spoil(line: str, kind: str, *, is_drifted: bool) -> str:

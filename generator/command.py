@@ -20,7 +20,7 @@ EXAMPLES = """Examples:
 
 risklake generate --rows 5000
 
-risklake generate --days 30 --users 20000 --seed 7 --out /tmp/lake/inbox
+risklake generate --days 30 --users 20000 --seed 7 --out my-lake/inbox
 
 risklake generate --events 22000000 --users 200000 --merchants 10000 --days 60
 
@@ -29,6 +29,8 @@ risklake generate --rows 2000 --end 2026-01-31 --chaos "late=0.02,duplicate=0.01
 risklake generate --rate 100
 
 risklake generate --inject card_testing --user u000123 --at now
+
+risklake generate --describe
 """
 ROWS, DAYS = 20_000, 21
 
@@ -73,13 +75,16 @@ def generate(
         days=days,
         end=parse_day(end),
         chaos=chaos,
-        feeds=[name.strip() for name in feeds.split(",") if name.strip()] or list(write.FEEDS),
+        feeds=write.checked_feeds([name.strip() for name in feeds.split(",") if name.strip()] or write.FEEDS),
         world={"users": users, "merchants": merchants, "seed": settings.seed},
     )
-    if unknown := [feed for feed in request.feeds if feed not in write.FEEDS]:
-        raise UsageError(f"{unknown[0]} is no feed: choose from {', '.join(write.FEEDS)}")
-    if rate is not None and attack:
-        raise UsageError("--rate and --inject are two things to do: call one, and then the other")
+    asked = [
+        name for name, given in (("--rate", rate is not None), ("--inject", attack), ("--describe", describe)) if given
+    ]
+    if len(asked) > 1:
+        raise UsageError(f"{' and '.join(asked)} are different things to do: call one, and then the other")
+    if (user or at != "now") and not attack:
+        raise UsageError("--user and --at belong to --inject: name an attack too, such as --inject card_testing")
     if describe:
         from generator.realism_command import describe_run
 

@@ -18,7 +18,7 @@ from generator.attacks import ATTACKS, SCENARIO_NAMES, share_of
 from generator.behaviour import behaviour
 from generator.disputes import dispute
 from generator.episodes import FRAUD_SHARE
-from generator.landing import land, make_folders, read_manifest, text_of
+from generator.landing import land, make_folders, read_manifest, stamp, text_of
 from generator.lines import Script
 from generator.payments import DAY_MS, HONEST, NO_PRODUCT, Integers, Payments
 from generator.plan import EPOCH, Plan, today
@@ -70,6 +70,8 @@ def inject(
         raise UsageError(f"{scenario} is no attack: choose from {', '.join(ATTACKS)}")
     if at > datetime.now(UTC):
         raise UsageError(f"at is {at.isoformat()}, which is to come: give a moment of the past, or now")
+    if "transactions" not in feeds:
+        raise UsageError(f"feeds are {', '.join(feeds) or 'none'}, and an attack needs transactions: leave out --feeds")
     if not user:
         raise UsageError("user is missing: name the victim, such as --user u000123")
     truth = out.parent / "truth"
@@ -79,15 +81,15 @@ def inject(
     name, at_ms = _own_name(user, number), int(at.timestamp() * 1000) - plan.start_ms
     payments = _attack(plan, world, scenario, number, at_ms)
     make_folders(out, truth, feeds, len(payments))
-    stamp = f"inject-{scenario}-{at.strftime('%Y%m%dT%H%M%S%f')[:-3]}-{_digest(user, 3)}"
+    end = f"inject-{scenario}-{stamp(at)}-{_digest(user, 3)}"
     numbers = _digest(f"{scenario}/{user}/{at_ms}", 6) * 1000 + np.arange(len(payments))
     script, files = Script(plan, world), []
+    land(truth / "labels" / f"labels-{end}.csv.gz", [LABELS_HEADER, text_of(script.labels(payments, numbers))])
     for feed, text in _texts(script, payments, numbers, plan):
         if feed in feeds and len(text):
-            files.append(out / feed / f"{feed}-{stamp}.jsonl")
+            files.append(out / feed / f"{feed}-{end}.jsonl")
             renamed = pc.replace_substring(text, f'"user_id":"u{number:06d}"', f'"user_id":{json.dumps(name)}')
             land(files[-1], [text_of(renamed)])
-    land(truth / "labels" / f"labels-{stamp}.csv.gz", [LABELS_HEADER, text_of(script.labels(payments, numbers))])
     first, last = (datetime.fromtimestamp((plan.start_ms + t) / 1000, UTC) for t in payments.time_ms[[0, -1]].tolist())
     return Injection(scenario, name, len(payments), int((payments.scenario != HONEST).sum()), first, last, files)
 

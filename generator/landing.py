@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import shutil
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,30 @@ import psutil
 import pyarrow as pa
 
 from lake.errors import MachineError, UsageError
+from lake.inbox import land_blocks
 
-GZIP_LEVEL = 1
 # Measured: about 62 bytes a payment, packed, in all feeds and the truth together; the rest is room to work in.
 BYTES_A_ROW = 100
 SPARE_BYTES = 200_000_000
 
 
 def land(target: Path, blocks: Iterable[bytes | memoryview]) -> None:
-    """Write a file under a name that readers skip, and rename it. A file that is there already is left as it is."""
+    """Write a file, whole or not at all; one that is there already is left as it is.
+
+    Raises `MachineError` where it cannot be written.
+    """
     if target.exists():
         return
-    hidden = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with hidden.open("wb") as raw:
-            if target.suffix == ".gz":
-                with gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0) as packed:
-                    for block in blocks:
-                        packed.write(block)
-            else:
-                for block in blocks:
-                    raw.write(block)
-        hidden.rename(target)
+        land_blocks(blocks, target)
     except OSError as error:
-        raise MachineError(f"{target} cannot be written ({error.strerror}): make room, then call again") from error
-    finally:
-        hidden.unlink(missing_ok=True)
+        fix = "make room, or see that the folder may be written, and call again"
+        raise MachineError(f"{target} cannot be written ({error.strerror}): {fix}") from error
+
+
+def stamp(moment: datetime) -> str:
+    """A moment (UTC) to the millisecond, as it stands in the names of files."""
+    return moment.strftime("%Y%m%dT%H%M%S%f")[:-3]
 
 
 def text_of(lines: pa.Array) -> memoryview:
@@ -105,6 +103,4 @@ def read_manifest(truth: Path) -> dict[str, Any]:
 
 def write_whole(target: Path, content: dict[str, Any]) -> None:
     """Replace a file of JSON, whole or not at all."""
-    hidden = target.with_name(f".{target.name}.{os.getpid()}.part")
-    hidden.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    hidden.rename(target)
+    land_blocks([json.dumps(content, indent=2).encode() + b"\n"], target)

@@ -19,12 +19,12 @@ from generator import reference
 from generator.attacks import SCENARIO_NAMES
 from generator.chaos import INTACT, KINDS
 from generator.disputes import REASONS
-from generator.landing import is_filled, land, make_folders, text_of, write_whole
+from generator.landing import is_filled, land, make_folders, stamp, text_of, write_whole
 from generator.lines import Script
 from generator.payments import Flags, Integers
 from generator.plan import Plan
 from generator.simulation import Simulation
-from generator.slot_files import LABELS_HEADER, Slice, slice_of
+from generator.slot_files import LABELS_HEADER, Content, content_of
 from generator.text import column
 from lake.errors import UsageError
 
@@ -34,7 +34,6 @@ MINUTES, MOMENTS = 1440, 17_280
 MOST_ROWS_A_SLOT = 60_000
 LEAD_MS = 5_000
 TICK_SECONDS = 1.0
-LABELS_EVERY_TICKS = 60
 
 Clock = Callable[[], int]
 
@@ -109,7 +108,7 @@ class LiveRun:
             raise UsageError(f"rate is {rate}, and must be above 0: give payments a second, such as --rate 100")
         self.out, self.truth, self.feeds, self.rate = out, out.parent / "truth", list(feeds), rate
         self._world: dict[str, Any] = {"users": users, "merchants": merchants, "seed": seed, "chaos": chaos}
-        self._began_ms, self._labels_due = now_ms, LABELS_EVERY_TICKS
+        self._began_ms = now_ms
         self._boxes = {feed: Outbox() for feed in self.feeds if feed not in reference.FEEDS}
         self._truth = Outbox()
         self._new_day(now_ms)
@@ -118,25 +117,24 @@ class LiveRun:
         self._write_reference()
 
     def step(self, now_ms: int) -> None:
-        """Write all lines that are due by now, a file a feed; labels follow once a minute."""
+        """Write all lines that are due by now, a file a feed.
+
+        The truth about them is written before them, so that a kill leaves no line without it.
+        """
         self._prepare(now_ms)
-        stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
+        at = stamp(datetime.fromtimestamp(now_ms / 1000, UTC))
+        self._write_labels(now_ms, at)
         names: dict[str, Sequence[str]] = {"transactions": KINDS, "disputes": REASONS}
         for feed, box in self._boxes.items():
             texts, tags = box.take(now_ms)
             if texts:
-                land(self.out / feed / f"{feed}-live-{stamp}.jsonl", map(text_of, texts))
+                land(self.out / feed / f"{feed}-live-{at}.jsonl", map(text_of, texts))
                 self._count(feed, tags, names.get(feed, ()))
-        self._labels_due -= 1
-        if not self._labels_due:
-            self._labels_due = LABELS_EVERY_TICKS
-            self._write_labels(now_ms, stamp)
 
     def finish(self, now_ms: int) -> Written:
-        """Write what is left of the truth about lines that were written, and the counts."""
-        stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
-        self._write_labels(now_ms, stamp)
-        write_whole(self.truth / f"live-{stamp}.json", {**self.written.as_dict(), "rate": self.rate, **self._world})
+        """Write the counts of what was written."""
+        at = stamp(datetime.fromtimestamp(now_ms / 1000, UTC))
+        write_whole(self.truth / f"live-{at}.json", {**self.written.as_dict(), "rate": self.rate, **self._world})
         return self.written
 
     def _new_day(self, now_ms: int) -> None:
@@ -158,11 +156,11 @@ class LiveRun:
             elif plan.start_ms + slots[self._next].start_ms > now_ms + LEAD_MS:
                 return
             else:
-                made = slice_of(self.simulation, self._script, slots[self._next], self.feeds)
+                made = content_of(self.simulation, self._script, slots[self._next], self.feeds)
                 self._next += 1
                 self._keep(made, plan.start_ms)
 
-    def _keep(self, made: Slice, start_ms: int) -> None:
+    def _keep(self, made: Content, start_ms: int) -> None:
         for lines in made.feeds:
             # What came before the start is not made up for, and neither are its copies.
             wanted = start_ms + lines.origin_ms >= self._began_ms
@@ -187,10 +185,10 @@ class LiveRun:
             self.written.rows += found["late"] + found["out_of_order"] + found["drifted"]
             self.written.chaos.update(found)
 
-    def _write_labels(self, now_ms: int, stamp: str) -> None:
+    def _write_labels(self, now_ms: int, at: str) -> None:
         texts, scenarios = self._truth.take(now_ms)
         if texts:
-            target = self.truth / "labels" / f"labels-live-{stamp}.csv.gz"
+            target = self.truth / "labels" / f"labels-live-{at}.csv.gz"
             land(target, [LABELS_HEADER, *map(text_of, texts)])
             frauds = {SCENARIO_NAMES[tag]: count for tag, count in _counted(scenarios) if SCENARIO_NAMES[tag]}
             self.written.frauds.update(frauds)

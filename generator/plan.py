@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from generator.chaos import DEMO_CHAOS, checked_chaos
+from generator.chaos import DEFAULT_CHAOS, checked_chaos
 from generator.payments import DAY_MS
 from lake.errors import UsageError
 
@@ -82,7 +82,7 @@ class Plan:
             raise UsageError(f"end is {end}, in the future: give a day up to {today()} (UTC), or leave it out")
         if days > (end - EPOCH).days:
             raise UsageError(f"days is {days}, which reaches back before {EPOCH}: give fewer, such as --days 21")
-        shares = checked_chaos(DEMO_CHAOS if chaos is None else chaos)
+        shares = checked_chaos(DEFAULT_CHAOS if chaos is None else chaos)
         return cls(rows, days, users, merchants, seed, end, shares)
 
     @property

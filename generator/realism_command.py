@@ -6,7 +6,6 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -14,9 +13,7 @@ from generator.public_sets import PUBLIC_SETS
 from generator.realism import Realism, measure, shown
 from generator.realism_page import scenarios, write_page
 from lake.progress import Stages
-
-# Off a terminal (a log, a pipe) nobody can widen the window, and a cut name is no name.
-console = Console() if sys.stdout.isatty() else Console(width=120)
+from lake.terminal import console
 
 
 def describe_run(folder: Path, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -23,21 +22,18 @@ from generator.realism_charts import (
     log_log_chart,
 )
 from lake.errors import UsageError
+from lake.inbox import land_blocks
 
 NAME = "realism.html"
 
 
 def write_page(realism: Realism, truth: Path) -> Path:
     """Write the page beside the truth, whole or not at all. Raises `UsageError` where that folder cannot be written."""
-    hidden, page = truth / f".{NAME}.{os.getpid()}.part", truth / NAME
+    page = truth / NAME
     try:
-        hidden.write_text(render(realism), encoding="utf-8")
-        hidden.rename(page)
+        return land_blocks([render(realism).encode()], page)
     except OSError as error:
         raise UsageError(f"{page} cannot be written ({error.strerror}): make {truth} writable") from error
-    finally:
-        hidden.unlink(missing_ok=True)
-    return page
 
 
 def render(realism: Realism) -> str:

@@ -43,9 +43,10 @@ class Simulation:
         """
         world = world_of(plan)
         slots = plan.slots(parts)
-        rows = rows_by_slot(plan.rows, slots, world.activity_by_country, plan.start.weekday())
         if parts:
             rows = np.diff(np.arange(len(slots) + 1) * plan.rows // len(slots))
+        else:
+            rows = rows_by_slot(plan.rows, slots, world.activity_by_country, plan.start.weekday())
         planned = planned_attacks(world, plan.rows, plan.chance("attacks"))
         return cls(plan, world, planned, slots, rows, np.cumsum(rows) - rows, spills=parts is not None)
 

@@ -44,7 +44,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Slice:
+class Content:
     """What happens in one slot: its payments, their numbers, when the line of each arrives, the lines of each feed, and
     the disputes that follow."""
 
@@ -69,22 +69,24 @@ class SlotResult:
     numbers: Integers
 
 
-def slice_of(simulation: Simulation, script: Script, slot: Slot, feeds: Sequence[str]) -> Slice:
+def content_of(simulation: Simulation, script: Script, slot: Slot, feeds: Sequence[str]) -> Content:
     """All that happens in one slot, as lines."""
     plan, payments = simulation.plan, simulation.payments(slot)
     numbers = int(simulation.first_row[slot.number]) + np.arange(len(payments))
     deliveries = deliver(payments.time_ms, plan.chaos, plan.chance(f"chaos/{slot.number}"))
     lines = list(_lines(simulation, script, slot, payments, numbers, deliveries, feeds))
     disputes = dispute(payments, plan.chance(f"disputes/{slot.number}"))
-    return Slice(payments, numbers, deliveries.arrivals(len(payments)), lines, disputes, deliveries.counts())
+    return Content(payments, numbers, deliveries.own_ms, lines, disputes, deliveries.counts())
 
 
 def write_slot(
     simulation: Simulation, script: Script, slot: Slot, out: Path, truth: Path, feeds: Sequence[str]
 ) -> SlotResult:
     """Make one slot and write its files; those that are there already are left as they are."""
-    made = slice_of(simulation, script, slot, feeds)
+    made = content_of(simulation, script, slot, feeds)
     payments, numbers = made.payments, made.numbers
+    land(truth / "labels" / _name(simulation, slot, "labels", late=False).replace(".jsonl", ".csv"),
+         [LABELS_HEADER, text_of(script.labels(payments, numbers))])  # fmt: skip
     written: dict[str, dict[str, int]] = {}
     for lines in made.feeds:
         for is_late, text in ((False, lines.text.slice(0, lines.late)), (True, lines.text.slice(lines.late))):
@@ -92,8 +94,6 @@ def write_slot(
                 name = _name(simulation, slot, lines.feed, late=is_late)
                 written.setdefault(lines.feed, {})[name] = len(text)
                 land(out / lines.feed / name, [text_of(text)])
-    land(truth / "labels" / _name(simulation, slot, "labels", late=False).replace(".jsonl", ".csv"),
-         [LABELS_HEADER, text_of(script.labels(payments, numbers))])  # fmt: skip
     return SlotResult(
         rows=len(payments),
         lines=written,
@@ -117,7 +117,7 @@ def _lines(
     bought = np.flatnonzero(payments.product != NO_PRODUCT)
     if "transactions" in feeds:
         text, on_time = _delivered(script, slot, payments, numbers, deliveries), int((~deliveries.is_late).sum())
-        origin_ms = deliveries.arrivals(len(payments))[deliveries.payment]
+        origin_ms = deliveries.own_ms[deliveries.payment]
         yield Lines("transactions", text, deliveries.arrival_ms, origin_ms, deliveries.kind, on_time)
     if "orders" in feeds:
         placed = payments.take(bought)

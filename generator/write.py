@@ -75,16 +75,14 @@ def generate(
     """Write `rows` payments over `days` days up to `end`, and all that belongs to them, into the inbox folder `out`.
 
     Each feed gets a folder, with one file a day or, where a day has many payments, several; the truth (`labels/`,
-    `manifest.json`) goes to `truth` beside `out`. `end` is by default 15 days before today (UTC), `chaos` the small
-    one of the demo, `processes` one a core. `progress` is called after each slot with the payments written so far,
+    `manifest.json`) goes to `truth` beside `out`. `end` is by default 15 days before today (UTC), `chaos` a small
+    one, `processes` one a core. `progress` is called after each slot with the payments written so far,
     and of how many. The same arguments give the same lines, whatever the processes; on a later day only disputes
     reported since then come in addition. A run that was stopped goes on when it is called again. Raises `UsageError`
     for an argument that cannot work, a folder that cannot be written, or files of another run in it.
     """
     plan = Plan.checked(rows=rows, days=days, users=users, merchants=merchants, seed=seed, end=end, chaos=chaos)
-    if unknown := sorted(set(feeds) - set(FEEDS)):
-        raise UsageError(f"{unknown[0]} is no feed: choose from {', '.join(FEEDS)}")
-    truth, chosen = out.parent / "truth", [feed for feed in FEEDS if feed in feeds]
+    truth, chosen = out.parent / "truth", checked_feeds(feeds)
     make_room(out, truth, chosen, {**plan.as_dict(), "feeds": chosen}, rows)
     lines: dict[str, dict[str, int]] = {}
     results: list[SlotResult] = []
@@ -111,6 +109,13 @@ def generate(
     )
     write_whole(truth / "manifest.json", manifest.as_dict())
     return manifest
+
+
+def checked_feeds(feeds: Sequence[str]) -> list[str]:
+    """The feeds in their own order, each once; `UsageError` for a name that is none."""
+    if unknown := sorted(set(feeds) - set(FEEDS)):
+        raise UsageError(f"{unknown[0]} is no feed: choose from {', '.join(FEEDS)}")
+    return [feed for feed in FEEDS if feed in feeds]
 
 
 def _processes(plan: Plan, wanted: int | None) -> int:

@@ -7,11 +7,13 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 SUFFIXES = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _BLOCK = 1 << 20
+GZIP_LEVEL = 1
 
 
 def visible_files(folder: Path) -> list[Path]:
@@ -36,12 +38,22 @@ def land_copy(source: Path, folder: Path, name: str | None = None) -> Path:
 
 def land_lines(lines: Iterable[str], folder: Path, name: str) -> Path:
     """Write lines (without newlines) as one inbox file, gzip'd where `name` ends in `.gz`."""
-    target = folder / name
+    return land_blocks((line.encode("utf-8") + b"\n" for line in lines), folder / name)
+
+
+def land_blocks(blocks: Iterable[bytes | memoryview], target: Path) -> Path:
+    """Write blocks of bytes as one file, gzip'd where its name ends in `.gz`; the same blocks give the same bytes.
+
+    It becomes visible whole, in the place of one that was there, or not at all.
+    """
     hidden = _hidden(target)
-    with _opened(hidden, "wb", zipped=name.endswith(".gz")) as write:
-        for line in lines:
-            write.write(line.encode("utf-8") + b"\n")
-    return _show(target)
+    try:
+        with hidden.open("wb") as raw, _packed(raw) if target.suffix == ".gz" else nullcontext(raw) as write:
+            for block in blocks:
+                write.write(block)
+        return _show(target)
+    finally:
+        hidden.unlink(missing_ok=True)
 
 
 def count_lines(path: Path) -> int:
@@ -76,6 +88,11 @@ def open_file(path: Path) -> Any:
 
 def _opened(path: Path, mode: str, *, zipped: bool) -> Any:
     return gzip.open(path, mode) if zipped else path.open(mode)
+
+
+def _packed(raw: BinaryIO) -> gzip.GzipFile:
+    # Without a name and a time inside.
+    return gzip.GzipFile("", "wb", GZIP_LEVEL, raw, mtime=0)
 
 
 def _hidden(target: Path) -> Path:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from psutil import pid_exists
 from pyspark.sql import SparkSession
 
 FOLDER = "quick-start"
@@ -74,6 +75,7 @@ def make_place(home: Path, *, possible: bool) -> None:
 
 def _environment(home: Path, *, record: bool) -> dict[str, str]:
     if record:
+        _forget_parts(home)
         archive = f"-XX:ArchiveClassesAtExit={_part(home)} "
     elif _archive(home).is_file():
         archive = f"-XX:SharedArchiveFile={_archive(home)} "
@@ -86,6 +88,13 @@ def _environment(home: Path, *, record: bool) -> dict[str, str]:
         "PYSPARK_SUBMIT_ARGS": f"--properties-file '{conf / 'spark-defaults.conf'}' pyspark-shell",
         "SPARK_SUBMIT_OPTS": f"{os.environ.get('SPARK_SUBMIT_OPTS', '')} {own}".strip(),
     }
+
+
+def _forget_parts(home: Path) -> None:
+    # Left by a recording that was killed; some 200 MB each.
+    for part in (home / FOLDER).glob("spark.*.part"):
+        if not pid_exists(int(part.name.split(".")[1])):
+            part.unlink(missing_ok=True)
 
 
 def _spark_home() -> Path | None:

@@ -61,7 +61,7 @@ def read(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
 
 def read_csv(spark: SparkSession, files: list[Path], schema: StructType) -> DataFrame:
     """Files of CSV with a header, gzip'd or not, as the columns of a schema; they are no part of the lake."""
-    return spark.read.schema(schema).option("header", "true").csv([file.resolve().as_uri() for file in files])
+    return spark.read.schema(schema).option("header", "true").csv([f"file:{file.resolve()}" for file in files])
 
 
 def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame:

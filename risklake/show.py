@@ -7,20 +7,17 @@ import sys
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.table import Table
 
 from lake.errors import UsageError
 from lake.settings import Settings
+from lake.terminal import console
 
 if TYPE_CHECKING:
     from risklake.demo import Summary
     from risklake.detection import Detection
     from risklake.doctor import Finding
     from spark_jobs.reconciliation import Status
-
-# Off a terminal (a log, a pipe) nobody can widen the window, and a cut name is no name.
-console = Console() if sys.stdout.isatty() else Console(width=120)
 
 
 def show_json(value: Any) -> None:

@@ -46,8 +46,9 @@ def test_every_requirement_is_pinned_and_has_a_hash(lock: str) -> None:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_holds_no_address_and_no_path(lock: str) -> None:
     text = (ROOT / "requirements" / lock).read_text()
-    for word in ("://", "index-url", "find-links", "/home/", "/tmp/", "/root/", " @ "):
+    for word in ("://", "index-url", "find-links", " @ "):
         assert word not in text
+    assert re.search(r"(^|[\s=\"'])/\w", text, re.MULTILINE) is None, "a path from the root of some machine"
 
 
 def test_what_builds_the_environment_is_in_both_locks_with_one_version() -> None:

@@ -73,9 +73,9 @@ def test_each_scenario_shows_what_each_rule_and_the_newest_model_catch(spark: Sp
 
 
 def test_a_lake_without_scores_still_shows_its_rules(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
-    write_labels(tmp_path / "labels", "t1,true,", "h1,false,")
+    write_labels(tmp_path / "my labels", "t1,true,", "h1,false,")
     fill(spark, settings, "silver.transactions", {"event_id": "t1"}, {"event_id": "h1"})
-    found = measure_detection(spark, settings, tmp_path / "labels" / "a.csv.gz")
+    found = measure_detection(spark, settings, tmp_path / "my labels" / "a.csv.gz")
     assert (found.model_version, found.model_precision, found.rules) == (None, None, [])
     assert [(row.scenario, row.transactions, row.scored) for row in found.scenarios] == [("unnamed", 1, 0), ("", 1, 0)]
 

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -22,14 +18,14 @@ from hypothesis import strategies as st
 import generator.landing
 import generator.plan
 import generator.write
-from generator.chaos import ADDED, CHANGED, SPOILERS, deliver, parse_chaos
+from generator.chaos import ADDED, CHANGED, SPOILERS, deliver
 from generator.payments import within
 from generator.places import COUNTRIES, CURRENCIES
 from generator.plan import Plan
 from generator.simulation import Simulation
-from generator.write import FEEDS, Manifest, generate
-from lake.errors import MachineError, UsageError
+from generator.write import Manifest, generate
 from lake.inbox import count_lines, visible_files
+from tests.generated import labels_of, lines_of
 
 END = date(2026, 1, 31)
 ALL_CHAOS = dict.fromkeys(SPOILERS, 0.02)
@@ -48,25 +44,6 @@ runs = st.fixed_dictionaries(
     }
 )
 few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def lines_of(inbox: Path, feed: str) -> list[str]:
-    """All lines of a feed, in the order of the files."""
-    return [
-        line
-        for file in visible_files(inbox / feed)
-        for line in gzip.decompress(file.read_bytes()).decode().splitlines()
-    ]
-
-
-def truth_of(inbox: Path) -> dict[str, tuple[str, str]]:
-    """Whether each event is a fraud, and its scenario, by event id."""
-    truth = {}
-    for file in sorted((inbox.parent / "truth" / "labels").iterdir()):
-        header, *rows = gzip.decompress(file.read_bytes()).decode().splitlines()
-        assert header == "event_id,is_fraud,scenario"
-        truth |= {event: (fraud, scenario) for event, fraud, scenario in (row.split(",") for row in rows)}
-    return truth
 
 
 def readable(line: str) -> dict[str, Any] | None:
@@ -104,7 +81,7 @@ def test_every_generated_payment_stands_in_the_files_once_intact(run: dict[str, 
     with tempfile.TemporaryDirectory() as folder:
         inbox = Path(folder) / "inbox"
         made = generate(inbox, end=END, **run)
-        firsts: dict[str, dict[str, Any]] = {}
+        genuine, firsts = labels_of(inbox), dict[str, dict[str, Any]]()
         found = Counter[str]()
         for event in map(readable, lines_of(inbox, "transactions")):
             if not is_well_formed(event):
@@ -113,11 +90,11 @@ def test_every_generated_payment_stands_in_the_files_once_intact(run: dict[str, 
                 found["duplicate" if event == firsts[event["event_id"]] else "altered"] += 1
             elif is_orphan(event):
                 found["orphan"] += 1
-                assert event["event_id"] not in truth_of(inbox)
+                assert event["event_id"] not in genuine
             else:
                 firsts[event["event_id"]] = event
                 found["drifted"] += "schema_version" in event
-        assert set(firsts) == set(truth_of(inbox))
+        assert set(firsts) == set(genuine)
         assert len(firsts) == made.rows == run["rows"]
         assert found["duplicate"] == made.chaos["duplicate"]
         assert found["altered"] == made.chaos["altered"]
@@ -136,7 +113,7 @@ def test_the_manifest_counts_what_the_files_hold(run: dict[str, Any]) -> None:
         assert json.loads((inbox.parent / "truth" / "manifest.json").read_text()) == made.as_dict()
         for feed, files in made.lines.items():
             assert {file.name: count_lines(file) for file in visible_files(inbox / feed)} == files
-        scenarios = Counter(scenario for _, scenario in truth_of(inbox).values() if scenario)
+        scenarios = Counter(scenario for scenario in labels_of(inbox).values() if scenario)
         assert scenarios == {name: count for name, count in made.frauds.items() if count}
         reasons = Counter(json.loads(line)["reason"] for line in lines_of(inbox, "disputes"))
         assert reasons == {reason: count for reason, count in made.disputes.items() if count}
@@ -163,15 +140,6 @@ def test_a_time_beyond_a_span_is_folded_back_into_it(time_ms: int) -> None:
     assert folded == time_ms or not 100 <= time_ms < 1100
 
 
-def test_the_same_arguments_give_the_same_bytes_in_one_process_and_in_two(tmp_path: Path) -> None:
-    for name, processes in (("a", 1), ("b", 2)):
-        generate(tmp_path / name / "inbox", chaos=ALL_CHAOS, processes=processes, **SMALL)
-    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*"))
-    assert {file.parts[1] for file in files if file.parts[0] == "inbox"} == set(FEEDS)
-    for file in files:
-        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
-
-
 def test_a_busy_day_is_cut_into_parts_of_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generator.plan, "ROWS_PER_SLOT", 40)
     made = generate(tmp_path / "inbox", chaos={"late": 0.1}, feeds=("transactions",), **{**SMALL, "rows": 1000})
@@ -179,13 +147,13 @@ def test_a_busy_day_is_cut_into_parts_of_bounded_size(tmp_path: Path, monkeypatc
     assert "transactions-2026-01-29T0800.jsonl.gz" in days
     assert "transactions-2026-01-29-lateT0800.jsonl.gz" in days
     assert max(made.lines["transactions"].values()) < 3 * 40
-    assert len(truth_of(tmp_path / "inbox")) == 1000
+    assert len(labels_of(tmp_path / "inbox")) == 1000
 
 
 def test_another_seed_gives_other_payments_under_other_ids(tmp_path: Path) -> None:
     generate(tmp_path / "a" / "inbox", **SMALL)
     generate(tmp_path / "b" / "inbox", **{**SMALL, "seed": 8})
-    assert not set(truth_of(tmp_path / "a" / "inbox")) & set(truth_of(tmp_path / "b" / "inbox"))
+    assert not set(labels_of(tmp_path / "a" / "inbox")) & set(labels_of(tmp_path / "b" / "inbox"))
 
 
 def test_chaos_changes_neither_the_payments_nor_the_truth(tmp_path: Path) -> None:
@@ -195,7 +163,7 @@ def test_chaos_changes_neither_the_payments_nor_the_truth(tmp_path: Path) -> Non
     assert len(clean) == SMALL["rows"]
     chaotic = set(lines_of(tmp_path / "chaotic" / "inbox", "transactions"))
     assert len(clean - chaotic) == round(0.02 * SMALL["rows"]), "those that arrive with new fields"
-    assert truth_of(tmp_path / "clean" / "inbox") == truth_of(tmp_path / "chaotic" / "inbox")
+    assert labels_of(tmp_path / "clean" / "inbox") == labels_of(tmp_path / "chaotic" / "inbox")
 
 
 def test_a_payment_comes_before_all_copies_of_it() -> None:
@@ -211,7 +179,7 @@ def test_a_payment_comes_before_all_copies_of_it() -> None:
 
 def test_a_late_payment_is_written_into_the_file_of_the_next_day(inbox: Path, manifest: Manifest) -> None:
     late = 0
-    genuine = truth_of(inbox)
+    genuine = labels_of(inbox)
     for file in visible_files(inbox / "transactions"):
         for event in map(readable, gzip.decompress(file.read_bytes()).decode().splitlines()):
             if is_well_formed(event) and event["event_id"] in genuine:
@@ -226,7 +194,7 @@ def test_a_late_payment_is_written_into_the_file_of_the_next_day(inbox: Path, ma
 
 def test_payments_are_of_the_promised_form(inbox: Path, manifest: Manifest) -> None:
     countries = {country.code for country in COUNTRIES}
-    genuine = set(truth_of(inbox))
+    genuine = set(labels_of(inbox))
     for line in lines_of(inbox, "transactions"):
         event = readable(line)
         if not is_well_formed(event) or is_orphan(event):
@@ -312,119 +280,3 @@ def test_disputes_of_days_to_come_are_not_written_yet(tmp_path: Path, monkeypatc
 
 def test_nothing_unfinished_is_left_behind(inbox: Path, manifest: Manifest) -> None:
     assert [path.name for path in inbox.parent.rglob(".*")] == []
-
-
-def test_progress_ends_with_all_payments_written(tmp_path: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    generate(tmp_path / "inbox", progress=lambda done, total: calls.append((done, total)), **SMALL)
-    assert calls[-1] == (600, 600)
-    assert calls == sorted(calls)
-
-
-def test_a_run_that_was_stopped_goes_on_and_ends_alike(tmp_path: Path) -> None:
-    class StoppedError(Exception):
-        pass
-
-    def stop(done: int, total: int) -> None:
-        if done > 200:
-            raise StoppedError
-
-    whole = generate(tmp_path / "whole" / "inbox", chaos=ALL_CHAOS, **SMALL)
-    inbox = tmp_path / "stopped" / "inbox"
-    with pytest.raises(StoppedError):
-        generate(inbox, chaos=ALL_CHAOS, progress=stop, **SMALL)
-    written = {file: file.stat().st_mtime_ns for file in visible_files(inbox / "transactions")}
-    assert 0 < len(written) < len(whole.lines["transactions"])
-    assert generate(inbox, chaos=ALL_CHAOS, **SMALL) == whole
-    assert {file: file.stat().st_mtime_ns for file in written} == written, "whole files are not written again"
-    for file in (path for path in (tmp_path / "whole").rglob("*.gz")):
-        assert file.read_bytes() == (tmp_path / "stopped" / file.relative_to(tmp_path / "whole")).read_bytes()
-
-
-def test_a_stop_at_any_moment_leaves_only_whole_files(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "generator", "--out", str(tmp_path / "inbox"), "--rows", "400000", "--days", "8"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("inbox/transactions/*.gz")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    files = visible_files(tmp_path / "inbox" / "transactions")
-    assert files
-    for file in files:
-        assert gzip.decompress(file.read_bytes()).endswith(b"\n")
-
-
-def test_a_second_run_with_the_same_arguments_may_write_again(tmp_path: Path) -> None:
-    first = generate(tmp_path / "inbox", **SMALL)
-    assert generate(tmp_path / "inbox", **SMALL) == first
-
-
-def test_files_of_another_run_are_not_replaced(tmp_path: Path) -> None:
-    generate(tmp_path / "inbox", **SMALL)
-    before = truth_of(tmp_path / "inbox")
-    with pytest.raises(UsageError, match="of another run: give another --out"):
-        generate(tmp_path / "inbox", **{**SMALL, "seed": 8})
-    assert truth_of(tmp_path / "inbox") == before
-
-
-def test_a_disk_that_is_nearly_full_is_refused_before_anything_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(generator.landing, "SPARE_BYTES", 10**15)
-    with pytest.raises(MachineError, match="GB free, and 600 payments take up to"):
-        generate(tmp_path / "inbox", **SMALL)
-    assert visible_files(tmp_path / "inbox" / "transactions") == []
-
-
-@pytest.mark.parametrize(
-    ("wrong", "says"),
-    [
-        ({"rows": 0}, "rows is 0, and must be at least 1"),
-        ({"days": 0}, "days is 0"),
-        ({"users": -1}, "users is -1"),
-        ({"merchants": 0}, "merchants is 0"),
-        ({"seed": -3}, "seed is -3"),
-        ({"days": 100_000}, "days is 100000"),
-        ({"end": date(9000, 1, 1)}, "end is 9000-01-01, in the future"),
-        ({"chaos": {"late": -0.1}}, "share of late is -0.1"),
-        ({"chaos": {"late": 1.5}}, "share of late is 1.5"),
-        ({"chaos": {"late": float("nan")}}, "share of late is nan"),
-        ({"chaos": {"late": 0.6, "drifted": 0.6}}, "late, out_of_order, drifted together are 1.2"),
-        ({"chaos": {"mud": 0.1}}, "mud is no kind of chaos: choose from late, out_of_order"),
-        ({"feeds": ["rumours"]}, "rumours is no feed: choose from users"),
-    ],
-)
-def test_a_wrong_argument_is_refused_with_one_line(tmp_path: Path, wrong: dict[str, Any], says: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        generate(tmp_path / "inbox", **{**SMALL, **wrong})
-    assert says in str(refused.value)
-    assert "\n" not in str(refused.value)
-    assert not (tmp_path / "inbox").exists()
-
-
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(UsageError, match="cannot be written"):
-        generate(tmp_path / "file" / "inbox", **SMALL)
-
-
-@pytest.mark.parametrize("text", ["late", "late=", "late=much", "=0.1", "mud=0.1", "late=2"])
-def test_chaos_that_makes_no_sense_is_refused(text: str) -> None:
-    with pytest.raises(UsageError):
-        parse_chaos(text)
-
-
-def test_chaos_is_read_from_text() -> None:
-    assert parse_chaos(" late=0.01, duplicate=0.003,") == {"late": 0.01, "duplicate": 0.003}
-    assert parse_chaos("") == {}
-
-
-def test_the_command_says_what_it_wrote_and_refuses_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "generator", "--out", str(tmp_path / "inbox"), "--end", "2026-01-31"]
-    good = subprocess.run([*command, "--rows", "500"], capture_output=True, text=True, check=True)
-    assert good.stdout.startswith("500 payments, ")
-    bad = subprocess.run([*command, "--rows", "0"], capture_output=True, text=True, check=False)
-    assert bad.returncode == UsageError.exit_code
-    assert bad.stderr.endswith("generator: rows is 0, and must be at least 1: give for instance --rows 100\n")
-    assert "Traceback" not in bad.stderr

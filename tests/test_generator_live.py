@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from generator.places import COUNTRIES
 from generator.write import STREAMS, generate
 from lake.errors import UsageError
 from lake.inbox import visible_files
+from tests.generated import labels_of, lines_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NOON = datetime(2026, 1, 15, 12, 0, 30, tzinfo=UTC)
@@ -40,23 +40,6 @@ def go(run: LiveRun, seconds: int, began: datetime = NOON) -> Written:
     for second in range(1, seconds + 1):
         run.step(ms(began) + 1000 * second)
     return run.finish(ms(began) + 1000 * seconds)
-
-
-def lines_of(folder: Path) -> list[str]:
-    return [line for file in visible_files(folder) for line in text_of(file).splitlines()]
-
-
-def text_of(file: Path) -> str:
-    data = file.read_bytes()
-    return (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
-
-
-def labels_of(inbox: Path) -> dict[str, str]:
-    rows = []
-    for file in sorted((inbox.parent / "truth" / "labels").iterdir()):
-        rows += gzip.decompress(file.read_bytes()).decode().splitlines()[1:]
-    assert len({row.split(",")[0] for row in rows}) == len(rows)
-    return {event: scenario for event, _, scenario in (row.split(",") for row in rows)}
 
 
 def test_so_many_payments_arrive_a_second_and_none_before_it_happens(tmp_path: Path) -> None:
@@ -78,7 +61,7 @@ def test_counts_and_truth_are_those_of_the_lines(tmp_path: Path) -> None:
     chaos = {"out_of_order": 0.05, "late": 0.05, "duplicate": 0.05, "truncated": 0.02, "orphan_user": 0.02}
     inbox = tmp_path / "inbox"
     written = go(live(inbox, rate=50, chaos=chaos), 200)
-    lines = lines_of(inbox / "transactions")
+    lines = lines_of(inbox, "transactions")
     assert written.lines["transactions"] == len(lines)
     whole = [json.loads(line) for line in lines if line.endswith("}")]
     assert written.chaos["truncated"] == len(lines) - len(whole)
@@ -90,23 +73,36 @@ def test_counts_and_truth_are_those_of_the_lines(tmp_path: Path) -> None:
     assert written.frauds == Counter(scenario for scenario in labels.values() if scenario)
     counts = json.loads(next((tmp_path / "truth").glob("live-*.json")).read_text())
     assert counts["rows"] == written.rows
-    assert counts["lines"] == {feed: len(lines_of(inbox / feed)) for feed in counts["lines"]}
+    assert counts["lines"] == {feed: len(lines_of(inbox, feed)) for feed in counts["lines"]}
 
 
 def test_a_run_that_was_stopped_goes_on_without_an_event_id_twice(tmp_path: Path) -> None:
     inbox, pause = tmp_path / "inbox", timedelta(seconds=100)
     go(live(inbox), 60)
     go(live(inbox, began=NOON + pause), 60, began=NOON + pause)
-    ids = [json.loads(line)["event_id"] for line in lines_of(inbox / "transactions")]
+    ids = [json.loads(line)["event_id"] for line in lines_of(inbox, "transactions")]
     assert len(ids) == len(set(ids)) == len(labels_of(inbox))
 
 
 def test_midnight_brings_another_day(tmp_path: Path) -> None:
     evening = datetime(2026, 1, 15, 23, 59, 30, tzinfo=UTC)
     written = go(live(tmp_path / "inbox", began=evening), 90, began=evening)
-    events = [json.loads(line) for line in lines_of(tmp_path / "inbox" / "transactions")]
+    events = [json.loads(line) for line in lines_of(tmp_path / "inbox", "transactions")]
     assert {event["event_time"][:10] for event in events} == {"2026-01-15", "2026-01-16"}
     assert len({event["event_id"] for event in events}) == written.rows
+
+
+def test_a_kill_leaves_no_line_without_its_truth(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "generator", "--rate", "200", "--out", str(tmp_path / "inbox")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(visible_files(tmp_path / "inbox" / "transactions")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    events = [json.loads(line) for line in lines_of(tmp_path / "inbox", "transactions") if line.endswith("}")]
+    assert len(events) > 100
+    assert {event["event_id"] for event in events} <= set(labels_of(tmp_path / "inbox"))
 
 
 def test_the_live_command_ends_cleanly_when_it_is_told_to(tmp_path: Path) -> None:
@@ -118,7 +114,7 @@ def test_the_live_command_ends_cleanly_when_it_is_told_to(tmp_path: Path) -> Non
     process.send_signal(signal.SIGTERM)
     output, said = process.communicate(timeout=30)
     assert process.returncode == 0, said
-    found = lines_of(tmp_path / "inbox" / "transactions")
+    found = lines_of(tmp_path / "inbox", "transactions")
     assert json.loads(output)["lines"]["transactions"] == len(found) > 50
     assert not list((tmp_path / "inbox").rglob(".*"))
 
@@ -127,7 +123,7 @@ def test_the_live_command_stops_after_so_many(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "generator", "--rate", "200", "--events", "300", "--out", str(tmp_path / "inbox")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
-    assert 300 <= len(lines_of(tmp_path / "inbox" / "transactions")) < 700
+    assert 300 <= len(lines_of(tmp_path / "inbox", "transactions")) < 700
 
 
 @pytest.mark.parametrize(
@@ -136,7 +132,11 @@ def test_the_live_command_stops_after_so_many(tmp_path: Path) -> None:
         (["--rate", "-5"], "rate is -5.0, and must be above 0"),
         (["--rate", "nan"], "rate is nan"),
         (["--rate", "5", "--days", "3"], "leave them out"),
-        (["--rate", "5", "--inject", "card_testing"], "two things"),
+        (["--rate", "5", "--inject", "card_testing"], "--rate and --inject are different things to do"),
+        (["--describe", "--inject", "card_testing"], "--inject and --describe are different things to do"),
+        (["--user", "u1"], "--user and --at belong to --inject"),
+        (["--inject", "card_testing", "--user", "u1", "--feeds", "disputes"], "an attack needs transactions"),
+        (["--rate", "5", "--feeds", "refunds"], "refunds is no feed: choose from users"),
         (["--inject", "card_testing"], "user is missing"),
         (["--inject", "bank_robbery", "--user", "u1"], "bank_robbery is no attack: choose from card_testing"),
         (["--inject", "card_testing", "--user", "u1", "--at", "yesterday"], "at is 'yesterday', which is no moment"),
@@ -157,7 +157,7 @@ def test_wrong_arguments_give_one_line(tmp_path: Path, arguments: list[str], sai
 @pytest.mark.parametrize("scenario", ATTACKS)
 def test_an_attack_ends_at_its_moment_and_its_victim_is_the_named_user(tmp_path: Path, scenario: str) -> None:
     made = inject(tmp_path / "inbox", scenario=scenario, user="u17", at=NOON, feeds=list(STREAMS), **WORLD)
-    events = [json.loads(line) for line in lines_of(tmp_path / "inbox" / "transactions")]
+    events = [json.loads(line) for line in lines_of(tmp_path / "inbox", "transactions")]
     assert len(events) == made.payments >= 1
     assert "u000017" in {event["user_id"] for event in events}
     times = sorted(event["event_time"] for event in events)
@@ -182,18 +182,18 @@ def test_attacks_on_one_user_at_one_moment_share_no_event_id(tmp_path: Path) -> 
 def test_a_user_of_another_world_may_have_any_name(tmp_path: Path) -> None:
     name = 'o\'brien "the second"'
     inject(tmp_path / "inbox", scenario="card_testing", user=name, at=NOON, feeds=["transactions"], **WORLD)
-    assert {json.loads(line)["user_id"] for line in lines_of(tmp_path / "inbox" / "transactions")} == {name}
+    assert {json.loads(line)["user_id"] for line in lines_of(tmp_path / "inbox", "transactions")} == {name}
 
 
 def test_an_attack_on_a_generated_inbox_takes_its_people_as_they_are(tmp_path: Path) -> None:
     inbox = tmp_path / "inbox"
     generate(inbox, rows=2000, days=30, end=NOON.date(), users=150, merchants=80, seed=3, chaos={})
-    users = {u["user_id"]: u for u in map(json.loads, lines_of(inbox / "users"))}
+    users = {u["user_id"]: u for u in map(json.loads, lines_of(inbox, "users"))}
     before = set(labels_of(inbox))
     inject(inbox, scenario="impossible_travel", user="u000017", at=NOON, feeds=list(STREAMS), **WORLD)
     injected = set(labels_of(inbox)) - before
     assert len(injected) == 2
-    events = [json.loads(line) for line in lines_of(inbox / "transactions") if json.loads(line)["event_id"] in injected]
+    events = [json.loads(line) for line in lines_of(inbox, "transactions") if json.loads(line)["event_id"] in injected]
     assert len({event["country"] for event in events}) == 2
     home = next(country for country in COUNTRIES if country.code == users["u000017"]["country"])
     assert {event["currency"] for event in events} == {home.currency}
@@ -203,8 +203,13 @@ def test_an_attack_before_the_payments_began_is_refused(tmp_path: Path) -> None:
     generate(tmp_path / "inbox", rows=100, days=5, end=NOON.date(), users=20, merchants=10, seed=3, chaos={})
     with pytest.raises(UsageError, match="before the second day of the payments, 2026-01-12"):
         inject(
-            tmp_path / "inbox", scenario="card_testing", user="u1", at=NOON - timedelta(days=9), feeds=[], **WORLD
-        )  # fmt: skip
+            tmp_path / "inbox",
+            scenario="card_testing",
+            user="u1",
+            at=NOON - timedelta(days=9),
+            feeds=["transactions"],
+            **WORLD,
+        )
 
 
 def test_now_is_a_moment() -> None:

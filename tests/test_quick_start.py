@@ -66,6 +66,17 @@ def test_an_archive_older_than_the_java_is_recorded_anew(home: Path) -> None:
     assert quick_start.needs_recording()
 
 
+def test_a_recording_that_was_killed_leaves_nothing_behind_after_the_next(home: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead, alive = (home / quick_start.FOLDER / f"spark.{pid}.part" for pid in (gone.pid, os.getppid()))
+    dead.touch()
+    alive.touch()
+    with quick_start.quick_start(record=True):
+        assert not dead.exists()
+        assert alive.exists(), "another program is recording"
+
+
 def test_set_up_forgets_the_archive_and_makes_no_place_where_java_has_to_be_named(home: Path) -> None:
     archive_in(home)
     quick_start.make_place(home, possible=True)
