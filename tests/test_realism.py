@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,15 @@ import pytest
 
 import generator.write
 from generator.attacks import ATTACKS
-from generator.chaos import SPOILERS
 from generator.places import COUNTRIES
 from generator.realism import SPECS, Realism, measure
 from generator.realism_files import parsed
 from generator.realism_page import render
-from generator.realism_rows import NEEDED, read_run
-from generator.write import generate
-from tests.generated import labels_of, lines_of
+from generator.realism_rows import read_run
+from tests.generated import ALL_CHAOS, END, labels_of, lines_of, made, truth_of
 
-END = date(2026, 1, 31)
-ALL_CHAOS = dict.fromkeys(SPOILERS, 0.02)
-RUN: dict[str, Any] = {"days": 28, "users": 800, "merchants": 300, "seed": 7, "end": END}
-SMALL: dict[str, Any] = {"rows": 3000, "days": 14, "users": 60, "merchants": 40, "seed": 7, "end": END, "feeds": NEEDED}
+RUN: dict[str, Any] = {"days": 28, "users": 800, "merchants": 300}
 WANTED = [name for name, spec in SPECS.items() if spec.wanted]
-
-
-def truth_of(inbox: Path) -> Path:
-    return inbox.parent / "truth"
-
-
-def made(folder: Path, **run: Any) -> Path:
-    """The inbox of a run."""
-    generate(folder / "inbox", **{**SMALL, "chaos": ALL_CHAOS, **run})
-    return folder / "inbox"
 
 
 @pytest.fixture(scope="module")

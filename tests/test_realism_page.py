@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +12,18 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from generator.chaos import SPOILERS
 from generator.command import generate as generate_command
 from generator.public_sets import PUBLIC_SETS
 from generator.realism import SPECS, Figure, Realism, measure, shown
 from generator.realism_command import describe_run
 from generator.realism_page import render
-from generator.realism_rows import NEEDED
-from generator.write import generate
 from lake.errors import UsageError
-
-END = date(2026, 1, 31)
-ALL_CHAOS = dict.fromkeys(SPOILERS, 0.02)
-RUN: dict[str, Any] = {"days": 28, "users": 800, "merchants": 300, "seed": 7, "end": END}
-SMALL: dict[str, Any] = {"rows": 3000, "days": 14, "users": 60, "merchants": 40, "seed": 7, "end": END, "feeds": NEEDED}
-WANTED = [name for name, spec in SPECS.items() if spec.wanted]
-
-
-def truth_of(inbox: Path) -> Path:
-    return inbox.parent / "truth"
-
-
-def made(folder: Path, **run: Any) -> Path:
-    """The inbox of a run."""
-    generate(folder / "inbox", **{**SMALL, "chaos": ALL_CHAOS, **run})
-    return folder / "inbox"
+from tests.generated import made, truth_of
 
 
 @pytest.fixture(scope="module")
 def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made(tmp_path_factory.mktemp("lake"), rows=20_000, **RUN)
+    return made(tmp_path_factory.mktemp("lake"), rows=20_000, days=28, users=800, merchants=300)
 
 
 @pytest.fixture(scope="module")
