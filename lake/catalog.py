@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pyspark.sql.types import (
-    ArrayType,
     BooleanType,
     DateType,
     DecimalType,
@@ -12,112 +11,14 @@ from pyspark.sql.types import (
     LongType,
     MapType,
     StringType,
-    StructField,
-    StructType,
     TimestampType,
 )
 
-from lake.feeds import FEEDS, MONEY, Feed
+from lake.feed import MONEY
+from lake.feed_tables import DUPLICATES, ORPHANS, QUARANTINE, bronze_table, history_table, silver_table
+from lake.feeds import FEEDS
+from lake.monitoring_tables import FILES, INGESTION, RELEASES, STREAMS, UNKNOWN_FIELDS
 from lake.table import Column, Table
-
-LINEAGE = (
-    Column("source_file", StringType(), "Inbox file of the line, relative to the feed's folder", nullable=False),
-    Column(
-        "line_number",
-        LongType(),
-        "Position of the line in its file, from 1; 0 stands for the file itself (empty, or unreadable)",
-        nullable=False,
-    ),
-    Column("arrived_at", TimestampType(), "When the line was taken into bronze (UTC)", nullable=False),
-)
-
-REASON = StructType(
-    [
-        StructField("code", StringType(), True, {"comment": "Stable code, such as amount_type"}),
-        StructField("field", StringType(), True, {"comment": "Field at fault; null for the line as a whole"}),
-        StructField("message", StringType(), True, {"comment": "What is wrong and what would be right"}),
-    ]
-)
-
-
-def bronze_table(feed: Feed) -> Table:
-    """The bronze table of a feed: every line, unchanged."""
-    return Table(
-        name=f"bronze.{feed.name}",
-        meaning=f"Every line that arrived for `{feed.name}`, whatever it holds. {feed.meaning}.",
-        grain="one row an input line (and one for a file that is empty or cannot be read)",
-        keys=("source_file", "line_number"),
-        columns=(
-            Column("line", StringType(), "The line, unchanged, without its newline; null where nothing could be read"),
-            *LINEAGE[:2],
-            Column("file_modified_at", TimestampType(), "Modification time of the file (UTC)", nullable=False),
-            Column("read_error", StringType(), "Why the file could not be read from here on; null for a line"),
-            LINEAGE[2],
-            Column("arrival_date", DateType(), "UTC date of `arrived_at`", nullable=False),
-        ),
-        partition_by=("arrival_date",),
-        retention_days=400,
-        written_by="spark_jobs/bronze.py",
-    )
-
-
-def silver_table(feed: Feed) -> Table:
-    """The silver table of a feed: accepted events, typed."""
-    return Table(
-        name=f"silver.{feed.name}",
-        meaning=f"Accepted events of `{feed.name}`, typed and deduplicated. {feed.meaning}.",
-        grain=f"one row an accepted `{feed.key}`",
-        keys=(feed.key,),
-        columns=(
-            *(Column(f.name, f.kind.silver_type, f.comment, nullable=not f.required) for f in feed.fields),
-            Column("event_date", DateType(), f"UTC date of `{feed.event_time}`", nullable=False),
-            Column("rest", StringType(), "JSON object of fields that are not declared; null if there are none"),
-            Column(
-                "content_hash",
-                LongType(),
-                "Hash of the typed content: tells a repeat from an altered duplicate",
-                nullable=False,
-            ),
-            *LINEAGE,
-        ),
-        partition_by=("event_date",),
-        retention_days=400,
-        written_by="spark_jobs/silver.py",
-    )
-
-
-QUARANTINE = Table(
-    name="silver.quarantine",
-    meaning="Rejected lines of all feeds, with every reason. Personal data is masked; the line itself is in bronze",
-    grain="one row a rejected line",
-    keys=("feed", "source_file", "line_number"),
-    columns=(
-        Column("feed", StringType(), "Feed of the line", nullable=False),
-        *LINEAGE[:2],
-        Column("excerpt", StringType(), "Start of the line: declared field names kept, letters as x, digits as 9"),
-        Column("reasons", ArrayType(REASON, True), "Every reason, each with code, field and message", nullable=False),
-        LINEAGE[2],
-        Column("arrival_date", DateType(), "UTC date of `arrived_at`", nullable=False),
-    ),
-    partition_by=("feed",),
-    retention_days=400,
-    written_by="spark_jobs/silver.py",
-)
-
-DUPLICATES = Table(
-    name="silver.duplicates",
-    meaning="Lines that repeat an accepted event with the same content (altered ones stand in quarantine)",
-    grain="one row a repeated line",
-    keys=("feed", "source_file", "line_number"),
-    columns=(
-        Column("feed", StringType(), "Feed of the line", nullable=False),
-        Column("event_key", StringType(), "Key of the event that it repeats", nullable=False),
-        *LINEAGE,
-    ),
-    partition_by=("feed",),
-    retention_days=400,
-    written_by="spark_jobs/silver.py",
-)
 
 USER_5M = Table(
     name="features.user_5m",
@@ -222,13 +123,20 @@ TABLES: dict[str, Table] = {
     for table in (
         *(bronze_table(feed) for feed in FEEDS.values()),
         *(silver_table(feed) for feed in FEEDS.values()),
+        *(history_table(feed) for feed in FEEDS.values() if feed.is_reference),
         QUARANTINE,
         DUPLICATES,
+        ORPHANS,
         USER_5M,
         ALERTS,
         SCORES,
+        FILES,
+        INGESTION,
+        UNKNOWN_FIELDS,
+        RELEASES,
+        STREAMS,
     )
 }
 
-# In the order of the flow. `marts` is written by dbt, `models` and `reports` hold files.
-LAYERS = ("bronze", "silver", "features", "alerts", "marts")
+# In the order of the flow, with `monitoring` beside it. `marts` is written by dbt, `models` and `reports` hold files.
+LAYERS = ("bronze", "silver", "features", "alerts", "marts", "monitoring")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lake.catalog import TABLES
-from lake.feeds import FEEDS, Feed
+from lake.feed import Feed
+from lake.feeds import FEEDS
 from lake.table import Table
 
 FILE = Path(__file__).resolve().parent.parent / "docs" / "data-dictionary.md"

@@ -49,6 +49,12 @@ class CheckpointError(LakehouseError):
     exit_code = 5
 
 
+class SchemaError(LakehouseError):
+    """A table in the lake has other columns than this version declares."""
+
+    exit_code = 5
+
+
 class RuleError(LakehouseError):
     """A rule set is wrong; names the file, the rule and the reason."""
 

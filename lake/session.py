@@ -73,10 +73,10 @@ def registration_statements(settings: Settings, names: list[str]) -> list[str]:
     """The SQL that names these tables; also what an interactive `spark-sql` starts with."""
     layers = sorted({name.split(".")[0] for name in names})
     statements = [
-        f"create schema if not exists `{layer}` location '{_quoted(settings.path(layer))}'" for layer in layers
+        f"create schema if not exists `{layer}` location '{quoted(settings.path(layer))}'" for layer in layers
     ]
     statements += [
-        f"create table if not exists {name} using delta location '{_quoted(settings.table_path(name))}'"
+        f"create table if not exists {name} using delta location '{quoted(settings.table_path(name))}'"
         for name in names
     ]
     return statements
@@ -96,7 +96,8 @@ def _stderr_into(log: Path) -> Iterator[None]:
             os.close(own)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text as it stands between the quotes of a SQL literal."""
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 

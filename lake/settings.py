@@ -14,11 +14,22 @@ from dotenv import dotenv_values
 from lake.errors import SettingError
 
 SETTINGS_FILES = ("risklake.toml", "pyproject.toml")
+# For a first look only: everybody knows it.
+DEMO_MASKING_KEY = "a demo key that hides nothing"
+_SHORTEST_KEY = 16
 
 
-def _setting(default: Any, meaning: str, *, at_least: int | None = None, secret: bool = False) -> Any:
-    metadata = {"meaning": meaning, "at_least": at_least, "secret": secret}
-    return field(default=default, metadata=metadata)
+def _setting(
+    default: Any,
+    meaning: str,
+    *,
+    at_least: int | None = None,
+    at_most: int | None = None,
+    choices: tuple[str, ...] = (),
+    secret: bool = False,
+) -> Any:
+    metadata = {"meaning": meaning, "at_least": at_least, "at_most": at_most, "choices": choices, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True)
@@ -28,13 +39,42 @@ class Settings:
     lake_root: str = _setting("data", "Where the lake lies: a folder, or an address such as s3a://bucket/lake")
     max_files_per_trigger: int = _setting(1000, "Most inbox files in one micro-batch", at_least=1)
     trigger_seconds: int = _setting(2, "Seconds between micro-batches of a continuous stream", at_least=0)
+    duplicate_horizon_days: int = _setting(
+        7, "Most days between two event times of one id that are still seen to be the same event", at_least=0
+    )
+    orphans: str = _setting(
+        "", "What to do with events of unknown users or merchants: feed=accept, wait or quarantine, with commas"
+    )
+    finished_files: str = _setting(
+        "keep", "What becomes of inbox files that are in bronze", choices=("keep", "archive")
+    )
+    keep_old_files_hours: int = _setting(
+        168, "Hours that files of older table versions are kept, for readers that still use them", at_least=168
+    )
+    upkeep_minutes: int = _setting(
+        60,
+        "Minutes between the checks and the care of tables that a running stream does itself; 0 for never",
+        at_least=0,
+    )
     train_days: int = _setting(7, "Days of events that the model learns from", at_least=1)
     delay_days: int = _setting(7, "Days between training and test, in which chargebacks arrive", at_least=0)
     test_days: int = _setting(7, "Days of events that the model is judged on", at_least=1)
     label_delay_days: int = _setting(7, "Days from a fraud of a labelled input to its chargeback", at_least=0)
     seed: int = _setting(7, "Seed of all random choices", at_least=0)
+    masking_key: str = _setting(
+        DEMO_MASKING_KEY, "Key of the tokens that stand for personal data; the default is a demo key", secret=True
+    )
     rules_file: str = _setting("", "Rule set for transactions; empty means the one that is shipped")
+    metrics_port: int = _setting(
+        0, "Port on which `risklake stream` serves /metrics for Prometheus; 0 is off", at_least=0, at_most=65_535
+    )
+    metrics_host: str = _setting("127.0.0.1", "Address that /metrics listens on; by default this machine only")
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def has_demo_key(self) -> bool:
+        """Whether personal data is masked with the key that everybody knows."""
+        return self.masking_key == DEMO_MASKING_KEY
 
     @property
     def is_local(self) -> bool:
@@ -144,13 +184,30 @@ def _from_file(folder: Path) -> dict[str, tuple[Any, str]]:
 
 def _checked(name: str, value: Any, source: str) -> Any:
     item = next(f for f in fields(Settings) if f.name == name)
+    if item.metadata["secret"]:
+        return _secret(name, str(value), source)
     if item.type != "int":
+        choices = item.metadata["choices"]
+        if choices and value not in choices:
+            raise SettingError(f"{name} must be one of {', '.join(choices)}, and {source} says {value!r}")
         return str(value)
     try:
         number = int(str(value))
     except ValueError as error:
         raise SettingError(f"{name} must be a whole number, and {source} says {value!r}") from error
-    lowest = item.metadata["at_least"]
+    lowest, highest = item.metadata["at_least"], item.metadata["at_most"]
     if lowest is not None and number < lowest:
         raise SettingError(f"{name} must be at least {lowest}, and {source} says {number}")
+    if highest is not None and number > highest:
+        raise SettingError(f"{name} must be at most {highest}, and {source} says {number}")
     return number
+
+
+def _secret(name: str, value: str, source: str) -> str:
+    if not source.startswith((".env", "environment")):
+        raise SettingError(
+            f"{name} is a secret: set {_variables(name)[-1]} in the environment or `.env`, not in {source}"
+        )
+    if len(value) < _SHORTEST_KEY:
+        raise SettingError(f"{name} from {source} is too short: {_SHORTEST_KEY} characters at least")
+    return value

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import stat
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from lake.catalog import LAYERS, TABLES
-from lake.errors import CheckpointError
+from lake.errors import CheckpointError, SchemaError
 from lake.lease import turn
 from lake.settings import Settings
+from lake.table import Column as DeclaredColumn
 from lake.table import Table
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
+
+
+WEEK_HOURS = 168
 
 
 @dataclass(frozen=True)
@@ -31,16 +41,28 @@ class Transaction:
 
 
 def ensure_tables(spark: SparkSession, settings: Settings, names: list[str] | None = None) -> None:
-    """Create the declared tables that do not exist yet, empty, with comments and properties."""
-    wanted = set(names or TABLES)
-    if wanted <= set(tables_on_disk(spark, settings)):
+    """Create declared tables that do not exist yet, empty, with comments and properties.
+
+    By default all that a lake has from the first; those that are made on demand by their names.
+    """
+    wanted = set(names or [name for name, table in TABLES.items() if not table.is_on_demand])
+    if all(exists(spark, settings, name) for name in wanted):
         return
     # Jobs that are started together would else create a table together, and overwrite each other's first commit.
     with turn(settings, "tables"):
-        present = set(tables_on_disk(spark, settings))
         for name in TABLES:
-            if name in wanted - present:
+            if name in wanted and not exists(spark, settings, name):
                 _create(spark, settings, TABLES[name])
+
+
+def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
+    """Whether a table has been made in the lake."""
+    # The folder of the log comes before its first commit.
+    log = settings.path(*name.split("."), "_delta_log")
+    if settings.is_local:
+        folder = Path(log)
+        return folder.is_dir() and any(entry.name.endswith(".json") for entry in os.scandir(folder))
+    return bool(_files(spark, log, ".json"))
 
 
 def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:
@@ -48,8 +70,7 @@ def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:
     names = []
     for layer in LAYERS:
         for folder in _folders(spark, settings.path(layer)):
-            # The folder of the log comes before its first commit.
-            if _files(spark, settings.path(layer, folder, "_delta_log"), ".json"):
+            if exists(spark, settings, f"{layer}.{folder}"):
                 names.append(f"{layer}.{folder}")
     return names
 
@@ -69,6 +90,9 @@ def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame
     reader = spark.readStream.format("delta")
     if TABLES[name].change_feed:
         reader = reader.option("readChangeFeed", "true")
+    else:
+        # Deleted and rewritten rows (retention, a user who is forgotten) are no new ones.
+        reader = reader.option("skipChangeCommits", "true")
     return reader.load(settings.table_path(name))
 
 
@@ -104,7 +128,75 @@ def merge_changes(
         .merge(rows.select(table.column_names).alias("new"), f"({within}) and {same_key}" if within else same_key)
         .whenMatchedUpdateAll(differs)
     )
-    (merge.whenNotMatchedInsertAll() if insert else merge).execute()
+    with alone(settings, name):
+        (merge.whenNotMatchedInsertAll() if insert else merge).execute()
+
+
+def delete_matching(rows: DataFrame, settings: Settings, name: str, *, within: str) -> None:
+    """Delete the rows of a table whose keys are among these; `within` is as in `merge_changes`."""
+    table = TABLES[name]
+    same_key = " and ".join(f"old.{key} = gone.{key}" for key in table.keys)
+    target = DeltaTable.forPath(rows.sparkSession, settings.table_path(name)).alias("old")
+    with alone(settings, name):
+        target.merge(rows.select(*table.keys).alias("gone"), f"({within}) and {same_key}").whenMatchedDelete().execute()
+
+
+def delete_where(spark: SparkSession, settings: Settings, name: str, condition: str) -> int:
+    """Delete the rows that meet a condition; gives their number."""
+    with alone(settings, name):
+        rows = read(spark, settings, name).where(condition).count()
+        if rows:
+            DeltaTable.forPath(spark, settings.table_path(name)).delete(condition)
+    return rows
+
+
+def update_where(
+    spark: SparkSession, settings: Settings, name: str, condition: Column, changes: Mapping[str, Column]
+) -> int:
+    """Change columns of the rows that meet a condition; gives their number."""
+    with alone(settings, name):
+        rows = read(spark, settings, name).where(condition).count()
+        if rows:
+            DeltaTable.forPath(spark, settings.table_path(name)).update(condition, dict(changes))
+    return rows
+
+
+def data_files(spark: SparkSession, settings: Settings, name: str) -> list[str]:
+    """Addresses of the files that hold a table's rows now."""
+    return list(read(spark, settings, name).inputFiles())
+
+
+def compact(spark: SparkSession, settings: Settings, name: str) -> None:
+    """Put the rows of small files into large ones; no row changes."""
+    with alone(settings, name):
+        DeltaTable.forPath(spark, settings.table_path(name)).optimize().executeCompaction()
+
+
+def vacuum(spark: SparkSession, settings: Settings, name: str, keep_hours: int) -> None:
+    """Delete files that no version of the table of the last hours needs; readers of older ones fail.
+
+    Less than a week is for when nothing else reads or writes the lake.
+    """
+    check = "spark.databricks.delta.retentionDurationCheck.enabled"
+    before = spark.conf.get(check, "true")
+    spark.conf.set(check, str(keep_hours >= WEEK_HOURS).lower())
+    try:
+        DeltaTable.forPath(spark, settings.table_path(name)).vacuum(keep_hours)
+    finally:
+        spark.conf.set(check, str(before))
+
+
+@contextmanager
+def alone(settings: Settings, name: str) -> Iterator[None]:
+    """Keep other threads of this program from the same work, such as rewriting a table; leases keep off programs."""
+    with _GUARD:
+        lock = _LOCKS.setdefault(settings.path(name), threading.RLock())
+    with lock:
+        yield
+
+
+_GUARD = threading.Lock()
+_LOCKS: dict[str, threading.RLock] = {}
 
 
 def stream_batches(
@@ -130,19 +222,59 @@ def query_id(spark: SparkSession, settings: Settings, query: str) -> str:
 
 
 def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: str, written: list[str]) -> None:
-    """Refuse to start a query anew on tables that it has already written.
+    """Refuse to start a query on tables with other columns than declared, or anew on those it has already written.
 
-    A lost checkpoint would read everything again and write it a second time. Raises `CheckpointError`.
+    A lost checkpoint would read everything again and write it a second time. Raises `CheckpointError`, `SchemaError`.
     """
+    present = [name for name in written if exists(spark, settings, name)]
+    for name in present:
+        missing = missing_columns(spark, settings, name)
+        if missing:
+            raise SchemaError(f"{name} lacks the column {missing[0].name}, which is new: run `risklake evolve` once")
     if _exists(spark, checkpoint(settings, query) + "/metadata"):
         return
-    for name in written:
+    for name in present:
         # A new table has one commit, that which made it.
         if len(_files(spark, settings.table_path(name) + "/_delta_log", ".json")) > 1:
             raise CheckpointError(
                 f"{name} has been written, but the checkpoint of `{query}` is gone: starting would write its rows "
                 f"twice. Run `risklake reset --layer {TABLES[name].layer}` to rebuild it from the layer below"
             )
+
+
+def as_glob(path: str) -> str:
+    """A path as a glob pattern that means itself only."""
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
+
+
+def missing_columns(spark: SparkSession, settings: Settings, name: str) -> list[DeclaredColumn]:
+    """The declared columns that a table in the lake does not have yet.
+
+    Raises `SchemaError` for one that cannot be added, or that has another type there.
+    """
+    stored = {field.name: field.dataType for field in read(spark, settings, name).schema.fields}
+    missing = [column for column in TABLES[name].columns if column.name not in stored]
+    for column in TABLES[name].columns:
+        if column in missing and not column.nullable:
+            raise SchemaError(f"{name} lacks the column {column.name}, which may not be null. {_rebuild(name)}")
+        if column not in missing and stored[column.name].simpleString() != column.type.simpleString():
+            raise SchemaError(
+                f"{name}.{column.name} is {stored[column.name].simpleString()} in the lake, and declared as "
+                f"{column.type.simpleString()}. {_rebuild(name)}"
+            )
+    return missing
+
+
+def add_missing_columns(spark: SparkSession, settings: Settings, name: str) -> list[str]:
+    """Add the declared columns that a table lacks, null in the rows that are there; gives their names."""
+    missing = missing_columns(spark, settings, name)
+    for column in missing:
+        comment = column.comment.replace("\\", "\\\\").replace("'", "\\'")
+        spark.sql(
+            f"alter table delta.`{settings.table_path(name)}` "
+            f"add columns (`{column.name}` {column.type.simpleString()} comment '{comment}')"
+        )
+    return [column.name for column in missing]
 
 
 def make_folder(spark: SparkSession, path: str) -> None:
@@ -153,12 +285,37 @@ def make_folder(spark: SparkSession, path: str) -> None:
 
 def empty_files(spark: SparkSession, path: str) -> list[tuple[str, datetime]]:
     """Names and modification times (UTC) of the files without a byte in a folder."""
+    if "://" not in path:
+        return _local_empty_files(path)
     target = _hadoop_path(spark, path)
     return [
         (status.getPath().getName(), datetime.fromtimestamp(status.getModificationTime() / 1000, UTC))
         for status in _file_system(spark, target).listStatus(target)
         if status.isFile() and status.getLen() == 0
     ]
+
+
+def _rebuild(name: str) -> str:
+    return f"Run `risklake reset --layer {TABLES[name].layer}` to rebuild it from the layer below"
+
+
+def qualified(spark: SparkSession, path: str) -> str:
+    """An address as Spark writes it in the paths of files."""
+    target = _hadoop_path(spark, path)
+    return str(_file_system(spark, target).makeQualified(target).toString())
+
+
+def _local_empty_files(folder: str) -> list[tuple[str, datetime]]:
+    # Hadoop's list comes over object by object: minutes where a folder holds 100,000 files.
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # One may be gone meanwhile, lead to nothing, or be dated beyond the years that Python knows.
+            with suppress(OSError, OverflowError, ValueError):
+                state = entry.stat()
+                if stat.S_ISREG(state.st_mode) and state.st_size == 0:
+                    found.append((entry.name, datetime.fromtimestamp(state.st_mtime_ns // 1_000_000 / 1000, UTC)))
+    return found
 
 
 def _create(spark: SparkSession, settings: Settings, table: Table) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyspark.sql.types import DataType, StructField, StructType
+from pyspark.sql.types import DataType, DateType, NumericType, StructField, StructType, TimestampType
+
+_INDEXED = (NumericType, DateType, TimestampType)
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Table:
 
     `name` is `<layer>.<table>`; the data lies in `<lake root>/<layer>/<table>`. `grain` says what one row is,
     `keys` the columns that are unique together. `retention_days` is how long rows are meant to be kept, None for ever.
-    `change_feed` turns Delta's change data feed on, for tables whose corrections another stream follows.
+    `change_feed` turns Delta's change data feed on, for tables whose corrections another stream follows. A table
+    `is_on_demand` where it is made with its first row instead of with the lake.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Table:
     retention_days: int | None = None
     change_feed: bool = False
     written_by: str = ""
+    is_on_demand: bool = False
     properties: tuple[tuple[str, str], ...] = field(default=())
 
     @property
@@ -60,7 +64,11 @@ class Table:
     @property
     def delta_properties(self) -> dict[str, str]:
         """Delta table properties that the declaration implies."""
-        wanted = dict(self.properties)
+        # Statistics stand in the log in the clear, and of text they only help to skip files by their source: so none
+        # of lines, of users or of what they wrote.
+        kept = [c for c in self.columns if isinstance(c.type, _INDEXED) or c.name == "source_file"]
+        indexed = [c.name for c in kept if c.name not in self.partition_by]
+        wanted = {"delta.dataSkippingStatsColumns": ",".join(indexed)} | dict(self.properties)
         if self.change_feed:
             wanted["delta.enableChangeDataFeed"] = "true"
         return wanted

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from generator.command import EXAMPLES, generate
-from lake.errors import InconsistentError, LakehouseError, MachineError, UsageError
-from lake.settings import Settings, describe, load_settings
+from lake.errors import InconsistentError, LakehouseError, UsageError
+from lake.settings import describe
+from risklake import quarantine_command, upkeep_command
+from risklake.opening import AsJson, Lake, session_for, settings_of
 
 app = typer.Typer(
     name="risklake",
@@ -24,8 +26,6 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-Lake = Annotated[Path | None, typer.Option("--lake", help="Folder of the lake; default LAKE_ROOT, or data/")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program")]
 AsOf = Annotated[str | None, typer.Option(help="Last test day, YYYY-MM-DD; default: the last with known labels")]
 Days = Annotated[int | None, typer.Option(help="Days; default from the settings (7)")]
 
@@ -50,7 +50,7 @@ def demo(
     from risklake import demo as whole_line
     from risklake.show import show_summary
 
-    settings = _settings(
+    settings = settings_of(
         lake, train_days=train_days, delay_days=delay_days, test_days=test_days, label_delay_days=label_delay_days
     )
     summary = whole_line.run_demo(settings, Stages(), given, _date(as_of))
@@ -67,18 +67,31 @@ def stream(
     from lake.lease import require_free
     from lake.progress import Stages
     from lake.stopping import stopped_by_signals
+    from risklake.prometheus import served_figures
+    from risklake.show import show_feeds
     from risklake.streaming import drain, watch
     from spark_jobs.pipeline import JOBS
+    from spark_jobs.reconciliation import close_run
 
-    settings, stages = _settings(lake), Stages()
+    settings, stages = settings_of(lake), Stages()
     require_free(settings, list(JOBS))
-    with stopped_by_signals() as stop:
-        spark = _session(settings, "stream")
-        drain(spark, settings, stages, stop) if once else watch(spark, settings, stages, stop)
+    with stopped_by_signals() as stop, served_figures(settings) as figures:
+        spark = session_for(settings, "stream")
+        run = drain if once else watch
+        run(spark, settings, stages, stop, figures.observe)
+        with stages.stage("check"):
+            closed = close_run(spark, settings)
         spark.stop()
+    show_feeds(closed)
+    if any(counts.difference for counts in closed.feeds.values()):
+        raise InconsistentError(
+            "Lines are lost or counted twice: see which feed above. That is a defect, please report it"
+        )
 
 
 app.command(epilog=EXAMPLES)(generate)
+app.add_typer(quarantine_command.app, name="quarantine")
+upkeep_command.add_to(app)
 
 
 @app.command(epilog="Example: risklake marts")
@@ -87,8 +100,8 @@ def marts(lake: Lake = None) -> None:
     from lake.progress import Stages
     from risklake.marts import build_marts
 
-    settings = _settings(lake)
-    spark = _session(settings, "marts")
+    settings = settings_of(lake)
+    spark = session_for(settings, "marts")
     with Stages().stage("marts", "models and tests") as update:
         result = build_marts(spark, settings, lambda done, total: update(done, total))
     typer.echo(f"{result.models} models built, {result.tests} tests passed")
@@ -109,9 +122,9 @@ def train(
     from ml import train as training
     from risklake.show import show_json, show_report
 
-    settings = _settings(lake, train_days=train_days, delay_days=delay_days, test_days=test_days)
+    settings = settings_of(lake, train_days=train_days, delay_days=delay_days, test_days=test_days)
     last_day = _date(as_of)
-    spark = _session(settings, "train")
+    spark = session_for(settings, "train")
     with Stages().stage("model"):
         report = training.run(spark, settings, as_of=last_day)
     spark.stop()
@@ -123,28 +136,45 @@ def report(as_of: AsOf = None, lake: Lake = None, as_json: AsJson = False) -> No
     """Show the figures of a model report, and where its page lies."""
     from risklake.show import read_report, show_json, show_report
 
-    settings = _settings(lake)
+    settings = settings_of(lake)
     found = read_report(settings, _date(as_of))
     show_json(found) if as_json else show_report(found, settings)
 
 
-@app.command(epilog="Example: risklake status --json")
+@app.command(epilog="Examples: risklake status --json     risklake status --watch 5")
 def status(
     lake: Lake = None,
     as_json: AsJson = False,
     parity: Annotated[bool, typer.Option(help="Recompute all features from silver and compare")] = True,
+    watch: Annotated[int | None, typer.Option(help="Show only the streams, again every so many seconds", min=1)] = None,
 ) -> None:
     """Reconcile the lake: lines in = bronze = silver + quarantined + duplicates, and features as recomputed."""
+    from lake.stopping import stopped_by_signals
     from risklake.show import show_json, show_status
+    from risklake.show_streams import show_streams
+    from risklake.watching import watch_streams
     from spark_jobs.reconciliation import measure_status
+    from spark_jobs.stream_status import latest_progress
 
-    settings = _settings(lake)
+    settings = settings_of(lake)
     if not settings.local_path().is_dir():
         raise UsageError(f"There is no lake at {settings.lake_root} yet. Run `risklake demo`, or `risklake stream`")
-    spark = _session(settings, "status")
+    if watch and as_json:
+        raise UsageError("--watch shows a table that refreshes itself; leave out --json, or --watch")
+    spark = session_for(settings, "status")
+    if watch:
+        with stopped_by_signals() as stop:
+            watch_streams(spark, settings, watch, stop)
+        spark.stop()
+        return
     measured = measure_status(spark, settings, with_parity=parity)
+    streams = latest_progress(spark, settings)
     spark.stop()
-    show_json(measured.as_dict()) if as_json else show_status(measured)
+    if as_json:
+        show_json(measured.as_dict() | {"streams": streams})
+    else:
+        show_status(measured)
+        show_streams(streams)
     _require_consistent(measured.is_consistent)
 
 
@@ -160,8 +190,8 @@ def detection(
     from risklake.detection import measure_detection
     from risklake.show import show_detection, show_json
 
-    settings = _settings(lake)
-    spark = _session(settings, "detection")
+    settings = settings_of(lake)
+    spark = session_for(settings, "detection")
     found = measure_detection(spark, settings, labels)
     spark.stop()
     show_json(found.as_dict()) if as_json else show_detection(found)
@@ -173,12 +203,20 @@ def sql(
     lake: Lake = None,
     as_json: AsJson = False,
     limit: Annotated[int, typer.Option(help="Most rows to show", min=1)] = 1000,
+    role: Annotated[
+        str | None, typer.Option(help="Name the views of a role (analyst, investigator), such as analyst.users")
+    ] = None,
 ) -> None:
     """Ask the tables of the lake by their names."""
+    from lake.roles import ROLES, register_views
     from risklake.sql import open_shell, run_query
 
-    settings = _settings(lake)
-    spark = _session(settings, "sql")
+    if role is not None and role not in ROLES:
+        raise UsageError(f"There is no role {role!r}. The roles are {', '.join(ROLES)}")
+    settings = settings_of(lake)
+    spark = session_for(settings, "sql")
+    if role is not None:
+        register_views(spark, settings, role)
     if query is None:
         open_shell(spark, settings)
     run_query(spark, query or "", as_json=as_json, limit=limit)
@@ -190,54 +228,8 @@ def config(lake: Lake = None, as_json: AsJson = False) -> None:
     """Show each setting, its value and where it came from."""
     from risklake.show import show_json, show_settings
 
-    rows = describe(_settings(lake))
+    rows = describe(settings_of(lake))
     show_json(rows) if as_json else show_settings(rows)
-
-
-@app.command(epilog="Example: risklake reset --layer silver --yes")
-def reset(
-    layer: Annotated[str, typer.Option(help="bronze, silver, features, alerts or marts")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
-    lake: Lake = None,
-) -> None:
-    """Drop a layer and those above it with their checkpoints; the next run rebuilds them from the layer below."""
-    from risklake.reset import affected, drop
-
-    settings = _settings(lake)
-    folders = affected(settings, layer)
-    if not folders:
-        typer.echo(f"Nothing of {layer} or above lies in {settings.lake_root}.")
-        return
-    typer.echo("These go:")
-    for folder in folders:
-        typer.echo(f"  {folder.relative_to(settings.lake_root)}")
-    # Nothing is lost (the layer below is kept), so a script needs no flag; a person is asked.
-    if sys.stdin.isatty() and not yes:
-        typer.confirm("Drop them?", abort=True)
-    drop(settings, folders)
-    typer.echo("Dropped. `risklake stream --once` (and `risklake marts`) rebuild them.")
-
-
-@app.command(epilog="Example: risklake doctor --fix")
-def doctor(
-    fix: Annotated[bool, typer.Option("--fix", help="Install what can be installed without asking")] = False,
-    lake: Lake = None,
-    as_json: AsJson = False,
-) -> None:
-    """Check what the lakehouse needs of this machine."""
-    from dataclasses import asdict
-
-    from risklake import doctor as machine
-    from risklake.show import show_findings, show_json
-
-    settings = _settings(lake)
-    if fix:
-        machine.fix()
-    findings = machine.check(settings)
-    show_json([asdict(finding) for finding in findings]) if as_json else show_findings(findings)
-    wrong = [finding for finding in findings if not finding.ok and finding.level == "error"]
-    if wrong:
-        raise MachineError(f"{len(wrong)} of {len(findings)} checks failed: {wrong[0].message}. {wrong[0].fix}")
 
 
 def main() -> None:
@@ -250,17 +242,6 @@ def main() -> None:
     except KeyboardInterrupt:
         typer.echo("risklake: stopped", err=True)
         sys.exit(130)
-
-
-def _settings(lake: Path | None, **flags: Any) -> Settings:
-    return load_settings({"lake_root": str(lake) if lake else None, **flags})
-
-
-def _session(settings: Settings, verb: str):  # type: ignore[no-untyped-def]
-    from lake.session import build_session
-
-    log = settings.local_path("logs", "spark.log") if settings.is_local else None
-    return build_session(settings, f"risklake {verb}", log=log)
 
 
 def _date(text: str | None) -> date | None:

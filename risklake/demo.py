@@ -15,7 +15,6 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.catalog import LAYERS
 from lake.errors import MachineError, TrainingError, UsageError
-from lake.feeds import FEEDS
 from lake.lease import leases
 from lake.progress import Stages, Update
 from lake.quick_start import end_recording, needs_recording
@@ -26,12 +25,13 @@ from risklake.labelled import find_input, land_input
 from risklake.marts import build_marts
 from risklake.reset import JOBS
 from risklake.streaming import drain
-from spark_jobs.reconciliation import Status, measure_status
+from spark_jobs.reconciliation import Status, close_run
 
 MARKER = ".demo.json"
 # What a run starts without; nothing else in the folder is ever deleted. Logs stay, and with them what dbt has parsed.
 _FOLDERS = (*LAYERS, "inbox", "truth", "models", "reports", "checkpoints")
 
+FEEDS = ("transactions", "disputes")
 GENERATED: dict[str, Any] = {"rows": 40_000, "days": 24, "users": 600, "merchants": 200}
 CHAOS = {
     "late": 0.01,
@@ -102,7 +102,7 @@ def _run(spark: SparkSession, settings: Settings, stages: Stages, as_of: date | 
         except TrainingError as error:
             why = str(error)
     with stages.stage("check"):
-        status = measure_status(spark, settings)
+        status = close_run(spark, settings, with_parity=True)
     return Summary(status, report, why, dict(stages.seconds))
 
 
@@ -126,9 +126,7 @@ def _require_fit(settings: Settings) -> None:
 def _generate(settings: Settings, update: Update) -> None:
     from generator.write import generate
 
-    generate(
-        settings.local_path("inbox"), seed=settings.seed, chaos=CHAOS, feeds=list(FEEDS), progress=update, **GENERATED
-    )
+    generate(settings.local_path("inbox"), seed=settings.seed, chaos=CHAOS, feeds=FEEDS, progress=update, **GENERATED)
 
 
 def _prepare(settings: Settings, identity: dict[str, Any]) -> None:

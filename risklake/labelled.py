@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lake.errors import InputError, UsageError
-from lake.inbox import SUFFIXES, land_copy, land_lines, open_file
+from lake.inbox import JSON_SUFFIXES, land_copy, land_lines, open_file
 from lake.settings import Settings
 
 DISPUTES_FILE = "disputes-of-labelled-frauds.jsonl.gz"
@@ -41,7 +41,7 @@ def find_input(folder: Path) -> LabelledInput:
     if not folder.is_dir():
         raise UsageError(f"The input folder {folder} does not exist. Give a folder with events/ and labels.csv")
     inside = folder / "events"
-    events = sorted(f for f in inside.iterdir() if f.name.endswith(SUFFIXES)) if inside.is_dir() else []
+    events = sorted(f for f in inside.iterdir() if f.name.endswith(JSON_SUFFIXES)) if inside.is_dir() else []
     if not events:
         raise InputError(f"{folder} holds no events/*.jsonl or events/*.jsonl.gz: put the transaction files there")
     for name in _LABELS:

@@ -7,11 +7,13 @@ import sys
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from lake.errors import UsageError
 from lake.settings import Settings
 from lake.terminal import console
+from risklake.show_streams import freshness_line
 
 if TYPE_CHECKING:
     from risklake.demo import Summary
@@ -26,20 +28,34 @@ def show_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def show_status(status: Status) -> None:
-    """The reconciliation, the alerts and the quarantine of a lake."""
+def show_feeds(status: Status) -> None:
+    """Where every line stands, feed by feed."""
+    names = ("lines in", "bronze", "silver", "quarantined", "duplicates", "waiting", "orphans")
     feeds = Table(
         "feed",
-        *(_right(name) for name in ("lines in", "bronze", "silver", "quarantined", "duplicates")),
+        *(_right(name) for name in names),
         "",
         title="Where every line stands",
         title_justify="left",
         title_style="bold",
     )
     for name, counts in status.feeds.items():
-        mark = "[green]consistent[/]" if counts.is_consistent else "[red]inconsistent[/]"
+        mark = "[green]consistent[/]" if counts.is_consistent else f"[red]inconsistent ({counts.difference:+,})[/]"
+        if counts.pending and not counts.difference:
+            mark = f"[yellow]{counts.pending:,} pending[/]"
         feeds.add_row(name, *(f"{count:,}" for count in counts.as_dict().values()), mark)
     console.print(feeds)
+    for name in status.changed_files:
+        console.print(
+            f"[yellow]{escape(name)} changed after it was taken:[/] what is new was not read. Put it in again under "
+            "a new name; repeated lines are counted as duplicates",
+            highlight=False,
+        )
+
+
+def show_status(status: Status) -> None:
+    """The reconciliation, the alerts and the quarantine of a lake."""
+    show_feeds(status)
     parity = "not compared"
     if status.parity:
         parity = (
@@ -48,8 +64,8 @@ def show_status(status: Status) -> None:
     console.print(f"features.user_5m: {status.feature_rows:,} rows; {parity}", highlight=False, soft_wrap=True)
     _counts("Open alerts by rule", "rule", status.alerts)
     _counts("Quarantine by reason", "reason", status.quarantine)
-    ages = ", ".join(f"{name} {_age(seconds)}" for name, seconds in status.freshness_s.items())
-    console.print(f"Newest line known: {ages}", highlight=False, soft_wrap=True)
+    _counts("Fields that no feed declares (kept in `rest`)", "field", status.unknown_fields)
+    console.print(freshness_line(status.freshness_s), highlight=False, soft_wrap=True)
 
 
 def show_report(report: dict[str, Any], settings: Settings) -> None:
@@ -172,7 +188,7 @@ def _counts(title: str, name: str, counts: dict[str, int]) -> None:
         return
     table = Table(name, _right("count"), title=title, title_justify="left", title_style="bold")
     for key, count in sorted(counts.items(), key=lambda item: -item[1]):
-        table.add_row(key, f"{count:,}")
+        table.add_row(escape(key), f"{count:,}")
     console.print(table)
 
 
@@ -189,12 +205,3 @@ def _share(part: int, whole: int) -> str:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _age(seconds: float | None) -> str:
-    if seconds is None:
-        return "none yet"
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 
@@ -9,18 +10,21 @@ from pyspark.sql import SparkSession
 
 from lake import storage
 from lake.feeds import FEEDS
-from lake.inbox import SUFFIXES, is_visible, visible_files
+from lake.inbox import SUFFIXES, visible_files
 from lake.progress import Stages
 from lake.settings import Settings
 from spark_jobs import pipeline
-from spark_jobs.reconciliation import inbox_lines
+from spark_jobs.care import care
+from spark_jobs.inventory import keep_inventory
+from spark_jobs.reconciliation import Status, close_run
+from spark_jobs.stream_metrics import Observe, recorded
 
 CONTINUOUS_LINE_SECONDS = 10.0
 _UNITS = {"bronze": "files", "silver": "lines", "features": "transactions", "alerts": "transactions"}
 
 
 def strangers(settings: Settings) -> list[str]:
-    """What lies in the inbox and is read by no stream: folders of no feed, and files of another kind."""
+    """What lies in the inbox and is read by no stream: folders of no feed, and in others what is no feed file."""
     inbox = settings.local_path("inbox")
     if not inbox.is_dir():
         return []
@@ -28,42 +32,69 @@ def strangers(settings: Settings) -> list[str]:
     found = [folder for folder in folders if folder.name not in FEEDS]
     for folder in folders:
         if folder.name in FEEDS:
-            found += [f for f in sorted(folder.iterdir()) if f.name[0] not in "._" and not is_visible(f.name)]
-    return [str(path.relative_to(settings.lake_root)) for path in found]
+            read = set(visible_files(folder))
+            found += [f for f in sorted(folder.iterdir()) if f.name[0] not in "._" and f not in read]
+    # A name that is no UTF-8 could not be printed.
+    return [os.fsencode(path.relative_to(settings.lake_root)).decode("utf-8", "replace") for path in found]
 
 
 def _name_strangers(settings: Settings, stages: Stages) -> None:
+    if settings.has_demo_key:
+        stages.console.print(
+            "Personal data is masked with the demo key; set RISKLAKE_MASKING_KEY for data of real people"
+        )
     for name in strangers(settings):
         known = f"the feeds are {', '.join(FEEDS)}, their files {', '.join(SUFFIXES)}"
-        stages.console.print(f"{name} is left alone: {known}", highlight=False)
+        stages.console.print(f"{name} is left alone: {known}", highlight=False, markup=False)
 
 
-def drain(spark: SparkSession, settings: Settings, stages: Stages, stop: threading.Event | None = None) -> None:
-    """Take all that lies in the inbox through every job, each shown as a stage."""
-    storage.ensure_tables(spark, settings)
-    _name_strangers(settings, stages)
-    waiting = {feed: inbox_lines(settings, feed) for feed in FEEDS}
-    files = float(sum(len(visible_files(settings.local_path("inbox", feed))) for feed in FEEDS))
-    totals = {"bronze": files, "silver": float(sum(waiting.values()))}
-    for job in pipeline.JOBS:
-        if stop and stop.is_set():
-            return
-        total = totals.get(job, float(waiting["transactions"]))
-        with stages.stage(job, _UNITS[job]) as update:
-            pipeline.run(
-                spark,
-                settings,
-                continuous=False,
-                jobs=[job],
-                stop=stop,
-                # Spark also counts the rows that a batch reads to see whether there are any.
-                report=lambda progress, update=update, total=total: update(  # type: ignore[misc]
-                    min(progress.rows, total), None if progress.done else total
-                ),
+def _name_inconsistent(status: Status, stages: Stages) -> None:
+    for feed, counts in status.feeds.items():
+        if counts.difference:
+            stages.console.print(
+                f"ALERT: {feed} does not reconcile, by {counts.difference:+,} lines: {counts.as_dict()}",
+                highlight=False,
+                markup=False,
             )
 
 
-def watch(spark: SparkSession, settings: Settings, stages: Stages, stop: threading.Event) -> None:
+def drain(
+    spark: SparkSession,
+    settings: Settings,
+    stages: Stages,
+    stop: threading.Event | None = None,
+    observe: Observe | None = None,
+) -> None:
+    """Take all that lies in the inbox through every job, each shown as a stage."""
+    storage.ensure_tables(spark, settings)
+    _name_strangers(settings, stages)
+    waiting = {feed: float(keep_inventory(spark, settings).lines(feed)) for feed in FEEDS}
+    files = float(sum(len(visible_files(settings.local_path("inbox", feed))) for feed in FEEDS))
+    totals = {"bronze": files, "silver": sum(waiting.values())}
+    # One commit for all jobs.
+    with recorded(spark, settings, observe) as metrics:
+        for job in pipeline.JOBS:
+            if stop and stop.is_set():
+                return
+            total = totals.get(job, waiting["transactions"])
+            with stages.stage(job, _UNITS[job]) as update:
+                pipeline.run(
+                    spark,
+                    settings,
+                    continuous=False,
+                    jobs=[job],
+                    stop=stop,
+                    metrics=metrics,
+                    # Spark also counts the rows that a batch reads to see whether there are any.
+                    report=lambda progress, update=update, total=total: update(  # type: ignore[misc]
+                        min(progress.rows, total), None if progress.done else total
+                    ),
+                )
+
+
+def watch(
+    spark: SparkSession, settings: Settings, stages: Stages, stop: threading.Event, observe: Observe | None = None
+) -> None:
     """Run all jobs until `stop` is set, with a line every few seconds when something moved."""
     rows: dict[str, int] = {}
     last: tuple[float, str] = (time.monotonic(), "")
@@ -78,5 +109,18 @@ def watch(spark: SparkSession, settings: Settings, stages: Stages, stop: threadi
 
     _name_strangers(settings, stages)
     stages.console.print(f"Streaming {settings.path('inbox')}; Ctrl-C stops.", highlight=False)
-    pipeline.run(spark, settings, continuous=True, report=report, stop=stop)
+
+    def upkeep() -> None:
+        # A fault in here stops no stream; the next call, or `risklake care`, does the work.
+        try:
+            _name_inconsistent(close_run(spark, settings), stages)
+            tended = care(spark, settings)
+            compacted = sum(table.files_after < table.files_before for table in tended)
+            stages.console.print(f"care: {len(tended)} tables looked at, {compacted} compacted", highlight=False)
+        except Exception as error:
+            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+            stages.console.print(f"care was not finished: {first}", highlight=False, markup=False)
+
+    with recorded(spark, settings, observe) as metrics:
+        pipeline.run(spark, settings, continuous=True, report=report, stop=stop, upkeep=upkeep, metrics=metrics)
     stages.console.print("Stopped.")

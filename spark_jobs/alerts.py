@@ -18,6 +18,7 @@ from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs.rules_file import Rule, load_rules
+from spark_jobs.streams import Stream
 
 JOB = "alerts"
 QUERY = "alerts_alerts"
@@ -79,14 +80,18 @@ def withdrawn(standing: DataFrame, changed: DataFrame, fired: DataFrame) -> Data
     return gone.withColumn("state", F.lit("withdrawn")).select(ALERTS.column_names)
 
 
-def start(spark: SparkSession, settings: Settings, *, continuous: bool) -> list[StreamingQuery]:
-    """Start the alert stream on the configured rule set."""
-    rules = load_rules(settings)
-    require_valid(spark, rules)
-    storage.require_matching_checkpoint(spark, settings, QUERY, [ALERTS.name])
-    changes = storage.read_stream(spark, settings, USER_5M.name)
-    write = _batch_writer(settings, rules)
-    return [storage.stream_batches(changes, settings, write, query=QUERY, continuous=continuous)]
+def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
+    """The alert stream, on the configured rule set."""
+
+    def start(continuous: bool) -> StreamingQuery:
+        rules = load_rules(settings)
+        require_valid(spark, rules)
+        storage.require_matching_checkpoint(spark, settings, QUERY, [ALERTS.name])
+        changes = storage.read_stream(spark, settings, USER_5M.name)
+        write = _batch_writer(settings, rules)
+        return storage.stream_batches(changes, settings, write, query=QUERY, continuous=continuous)
+
+    return [Stream(QUERY, start)]
 
 
 def _fired(rule: Rule) -> Column:

@@ -14,6 +14,7 @@ from lake.catalog import USER_5M
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
 from lake.storage import Transaction
+from spark_jobs.streams import Stream
 from spark_jobs.user_5m import HORIZON_DAYS, INPUTS, touched, user_5m
 
 JOB = "features"
@@ -33,12 +34,17 @@ def slice_around(batch: DataFrame, transactions: DataFrame, days: tuple[date, da
     return ours.join(new, on="event_id", how="left").withColumn("is_new", F.coalesce("is_new", F.lit(False)))
 
 
-def start(spark: SparkSession, settings: Settings, *, continuous: bool) -> list[StreamingQuery]:
-    """Start the feature stream."""
-    storage.require_matching_checkpoint(spark, settings, QUERY, [USER_5M.name])
-    transactions = storage.read_stream(spark, settings, SOURCE)
-    write = _batch_writer(settings)
-    return [storage.stream_batches(transactions, settings, write, query=QUERY, continuous=continuous)]
+def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
+    """The feature stream."""
+
+    def start(continuous: bool) -> StreamingQuery:
+        storage.require_matching_checkpoint(spark, settings, QUERY, [USER_5M.name])
+        transactions = storage.read_stream(spark, settings, SOURCE)
+        return storage.stream_batches(
+            transactions, settings, _batch_writer(settings), query=QUERY, continuous=continuous
+        )
+
+    return [Stream(QUERY, start)]
 
 
 def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:

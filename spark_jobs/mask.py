@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from lake.feeds import Feed
+from lake.feed import Feed
 
 EXCERPT_LENGTH = 300
 _SHOWN_LENGTH = 40

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 
-from lake.feeds import Feed
-from spark_jobs.line_reader import EMPTY_FILE
+from lake.feed import Feed
+from spark_jobs.csv_lines import csv_objects
+from spark_jobs.read_errors import EMPTY_FILE, LINE_TOO_LONG, NO_RECORD
 from spark_jobs.reasons import fault
 
 
@@ -16,8 +18,7 @@ def parse(lines: DataFrame, feed: Feed) -> DataFrame:
     Variants keep apart the number 12.5 and the text "12.5"; `from_json` does not, and reads "12,50" as 1250.
     """
     # Inside brackets a second value or trailing words on the line make it malformed, instead of being ignored.
-    text = F.when(F.is_valid_utf8("line"), F.regexp_replace("line", "^\ufeff", ""))
-    document = F.try_parse_json(F.concat(F.lit("["), text, F.lit("]")))
+    document = F.try_parse_json(F.concat(F.lit("["), _as_json(feed), F.lit("]")))
     whole = lines.withColumn("document", document)
     value = F.try_variant_get("document", "$[0]", "variant")
     alone = F.try_variant_get("document", "$[1]", "variant").isNull()
@@ -30,6 +31,15 @@ def parse(lines: DataFrame, feed: Feed) -> DataFrame:
     )
 
 
+def _as_json(feed: Feed) -> Column:
+    """The line as JSON; null where it is no text, or a record of CSV that does not fit its header."""
+    text = F.when(F.is_valid_utf8("line"), F.regexp_replace("line", "^\ufeff", ""))
+    if not feed.is_reference:
+        return text
+    from_csv = F.arrow_udf(csv_objects, StringType())  # type: ignore[call-overload]
+    return F.when(F.col("header").isNull(), text).otherwise(from_csv("header", "line"))
+
+
 def _rest(fields: Column, feed: Feed) -> Column:
     known = F.array(*map(F.lit, feed.field_names))
     # Most lines have no other field; only for those that do, the map is filtered (which Spark does not compile).
@@ -39,10 +49,12 @@ def _rest(fields: Column, feed: Feed) -> Column:
 
 def _line_fault(alone: Column) -> Column:
     return (
-        F.when(F.col("read_error") == EMPTY_FILE, fault("empty_file"))
+        F.when(F.col("read_error").isin(EMPTY_FILE, NO_RECORD), fault("empty_file"))
+        .when(F.col("read_error") == LINE_TOO_LONG, fault("line_too_long"))
         .when(F.col("read_error").isNotNull(), fault("unreadable_file", text=F.col("read_error")))
         .when(F.trim("line") == "", fault("empty_line"))
         .when(~F.is_valid_utf8("line"), fault("not_utf8"))
+        .when(F.col("document").isNull() & F.col("header").isNotNull(), fault("malformed_csv"))
         .when(F.col("document").isNull() | ~alone, fault("malformed_json"))
         .when(F.col("json").isNull(), fault("not_an_object"))
     )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
@@ -15,23 +17,18 @@ from pyspark.sql.streaming import StreamingQuery
 from lake import storage
 from lake.errors import StreamError
 from lake.lease import leases
+from lake.masking_key import require_same_key
 from lake.settings import Settings
 from spark_jobs import alerts, bronze, features, silver
-
-
-class Job(Protocol):
-    """A module of this package with the streams of one layer."""
-
-    JOB: str
-
-    def start(self, spark: SparkSession, settings: Settings, *, continuous: bool) -> list[StreamingQuery]:
-        """Start the streams of the layer."""
-
+from spark_jobs.stream_metrics import StreamMetrics, recorded
+from spark_jobs.streams import Job, Stream
 
 # In the order of the data.
 JOBS: dict[str, Job] = {job.JOB: job for job in (bronze, silver, features, alerts)}
 
 _POLL_SECONDS = 0.1
+# How often a running line looks for feeds whose first line has come.
+_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,75 +52,139 @@ def run(
     jobs: Sequence[str] = tuple(JOBS),
     report: Report | None = None,
     stop: threading.Event | None = None,
+    upkeep: Callable[[], None] | None = None,
+    metrics: StreamMetrics | None = None,
 ) -> None:
     """Run jobs of the line. Draining, one job after the other takes what lies before it, and the call returns.
 
-    Continuous, all run until `stop` is set; micro-batches that are under way are finished first. Raises
+    Continuous, all run until `stop` is set; micro-batches that are under way are finished first, and `upkeep` is
+    called every `upkeep_minutes` of the settings beside them. What the streams do is recorded in `monitoring.streams`;
+    a caller of several runs gives its own `metrics` and has it recorded once. Raises
     `StreamError` if a query fails, `LeaseError` if another program runs one of the jobs on this lake.
     """
     stop = stop or threading.Event()
     report = report or (lambda progress: None)
     with leases(settings, list(jobs)):
+        require_same_key(settings)
         storage.ensure_tables(spark, settings)
-        groups = [list(jobs)] if continuous else [[job] for job in jobs]
-        for group in groups:
-            if not stop.is_set():
-                _run_group(spark, settings, group, continuous, report, stop)
+        with nullcontext(metrics) if metrics else recorded(spark, settings) as recording:
+            if continuous:
+                with _called_every(settings.upkeep_minutes * 60, upkeep, stop):
+                    _run_until_stopped(spark, settings, jobs, report, stop, recording)
+            else:
+                for job in jobs:
+                    _drain(spark, settings, job, report, stop, recording)
 
 
-def _run_group(
-    spark: SparkSession, settings: Settings, group: list[str], continuous: bool, report: Report, stop: threading.Event
+def _drain(
+    spark: SparkSession, settings: Settings, job: str, report: Report, stop: threading.Event, metrics: StreamMetrics
 ) -> None:
-    queries: dict[str, list[StreamingQuery]] = {}
-    counters: dict[str, _Counter] = {}
+    running = _Running(job, metrics)
+    offered = sorted(JOBS[job].streams(spark, settings), key=lambda stream: stream.rank)
     try:
-        for job in group:
-            queries[job] = JOBS[job].start(spark, settings, continuous=continuous)
-            counters[job] = _Counter()
-        running = True
-        while running and not stop.is_set():
-            running = any(query.isActive for job in group for query in queries[job])
-            for job in group:
-                _raise_failure(queries[job])
-                report(counters[job].progress(job, queries[job], done=not running))
+        for _, streams in groupby(offered, key=lambda stream: stream.rank):
+            if stop.is_set():
+                break
+            running.start(streams, continuous=False)
+            while running.is_active() and not stop.is_set():
+                report(running.progress(done=False))
+                stop.wait(_POLL_SECONDS)
+            running.raise_failure()
+            metrics.take()
+        report(running.progress(done=True))
+    finally:
+        running.stop()
+
+
+def _run_until_stopped(
+    spark: SparkSession,
+    settings: Settings,
+    jobs: Sequence[str],
+    report: Report,
+    stop: threading.Event,
+    metrics: StreamMetrics,
+) -> None:
+    all_running = [_Running(job, metrics) for job in jobs]
+    looked = -_LOOK_SECONDS
+    try:
+        while not stop.is_set():
+            if time.monotonic() - looked >= _LOOK_SECONDS:
+                # A feed's stream starts with the feed's first line.
+                for running in all_running:
+                    running.start(JOBS[running.job].streams(spark, settings), continuous=True)
+                looked = time.monotonic()
+            for running in all_running:
+                running.raise_failure()
+                report(running.progress(done=False))
+            metrics.take()
+            metrics.flush_if_due(spark, settings)
             stop.wait(_POLL_SECONDS)
     finally:
-        _stop([query for job in queries for query in queries[job]])
+        for running in all_running:
+            running.stop()
 
 
-class _Counter:
-    """Adds up the rows of the micro-batches that a job's queries have reported."""
+@contextmanager
+def _called_every(seconds: float, upkeep: Callable[[], None] | None, stop: threading.Event) -> Iterator[None]:
+    def call() -> None:
+        while upkeep and not stop.wait(seconds):
+            upkeep()
 
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._rows: dict[tuple[str, int], int] = {}
+    thread = threading.Thread(target=call, name="upkeep", daemon=True)
+    if upkeep and seconds:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        if thread.is_alive():
+            thread.join()
 
-    def progress(self, job: str, queries: list[StreamingQuery], *, done: bool) -> Progress:
-        for query in queries:
+
+@dataclass
+class _Running:
+    """The queries of a job that have been started, and the rows of their micro-batches."""
+
+    job: str
+    metrics: StreamMetrics
+    queries: dict[str, StreamingQuery] = field(default_factory=dict)
+    _rows: dict[tuple[str, int], int] = field(default_factory=dict)
+    _started: float = field(default_factory=time.monotonic)
+
+    def start(self, streams: Iterable[Stream], *, continuous: bool) -> None:
+        """Start those that were not started yet."""
+        for stream in streams:
+            if stream.name not in self.queries:
+                self.queries[stream.name] = stream.start(continuous)
+                self.metrics.follow([self.queries[stream.name]])
+
+    def is_active(self) -> bool:
+        return any(query.isActive for query in self.queries.values())
+
+    def progress(self, *, done: bool) -> Progress:
+        for query in self.queries.values():
             recent: Sequence[Any] = query.recentProgress if done else (query.lastProgress,)
             for batch in recent:
                 if batch:
                     self._rows[(str(query.id), batch["batchId"])] = batch["numInputRows"]
-        return Progress(job, sum(self._rows.values()), time.monotonic() - self._started, done)
+        return Progress(self.job, sum(self._rows.values()), time.monotonic() - self._started, done)
 
+    def raise_failure(self) -> None:
+        for query in self.queries.values():
+            failure = query.exception()
+            if failure is not None:
+                raise StreamError(f"The stream {query.name} stopped: {_cause(failure)}") from failure
 
-def _raise_failure(queries: list[StreamingQuery]) -> None:
-    for query in queries:
-        failure = query.exception()
-        if failure is not None:
-            raise StreamError(f"The stream {query.name} stopped: {_cause(failure)}") from failure
+    def stop(self) -> None:
+        for query in self.queries.values():
+            _finish_batch(query)
+            query.stop()
 
 
 def _cause(failure: StreamingQueryException) -> str:
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     causes = [line for line in lines if "Error" in line or "Exception" in line]
     return (causes or lines or ["unknown cause"])[-1]
-
-
-def _stop(queries: list[StreamingQuery]) -> None:
-    for query in queries:
-        _finish_batch(query)
-        query.stop()
 
 
 def _finish_batch(query: StreamingQuery, patience_seconds: float = 30) -> None:

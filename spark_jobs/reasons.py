@@ -10,8 +10,11 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from spark_jobs.mask import shape
+from spark_jobs.read_errors import LINE_TOO_LONG
 
 EARLIEST = "2000-01-01"
+# Accounts and shops may be older than what can be paid with.
+EARLIEST_WRITTEN = "1900-01-01"
 MAX_IDENTIFIER_LENGTH = 256
 MAX_TEXT_LENGTH = 4096
 
@@ -23,8 +26,10 @@ OF_LINES = {
     "empty_file": "The file holds no line",
     "unreadable_file": "The file could not be read on",
     "empty_line": "The line is empty",
+    "line_too_long": LINE_TOO_LONG,
     "not_utf8": "The line is not UTF-8",
     "malformed_json": "The line is not one JSON object: cut off, or followed by something else",
+    "malformed_csv": "The record has not as many values as the header has names, or quotes that do not close",
     "not_an_object": "The line is JSON, but not an object",
     "altered_duplicate": "An earlier line has this id and other content",
 }
@@ -33,6 +38,8 @@ OF_LINES = {
 OF_FIELDS = {
     "missing_field": "is missing or null",
     "not_a_number": "is no JSON number, such as 12.50 (without quotes, with a point)",
+    "unreadable_amount": "is no amount of money, such as 1250.50, 1.250,50 € or Rp 1.250.000",
+    "ambiguous_amount": "may mean thousands or three decimals: write 1250.00 or 1.2500 instead",
     "not_text": 'is no JSON text, such as "abc" (in quotes)',
     "out_of_range": "is too large, or not whole",
     "negative": "is below 0",
@@ -41,8 +48,11 @@ OF_FIELDS = {
     "not_allowed": "is none of the values that this field may have",
     "no_time_zone": "has no time zone: write Z or +07:00 behind it",
     "unreadable_time": "is no ISO 8601 time, such as 2026-01-31T23:59:59Z",
+    "unreadable_date": "is no date, such as 2026-01-31, 31.01.2026, 31 Jan 2026 or 2026-01-31T23:59:59Z",
+    "ambiguous_date": "can be read as more than one date: write the year first and whole, such as 2026-01-31",
     "time_in_future": "lies too far after the arrival of the line",
-    "time_too_old": f"lies before {EARLIEST}",
+    "time_too_old": f"lies before {EARLIEST} (accounts, shops and the like: {EARLIEST_WRITTEN})",
+    "unknown_reference": "refers to nothing that has arrived; the line is taken up when it does",
     "bad_identifier": f"is empty, longer than {MAX_IDENTIFIER_LENGTH} characters, or holds control characters",
     "bad_text": f"is longer than {MAX_TEXT_LENGTH} characters, or holds control characters",
 }

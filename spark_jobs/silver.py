@@ -1,130 +1,124 @@
-"""Silver: each bronze line becomes an accepted event, a quarantined line or a counted duplicate."""
+"""Silver: each bronze line becomes an accepted event or version, a quarantined line, a counted duplicate, or waits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from lake import storage
-from lake.catalog import DUPLICATES, QUARANTINE, silver_table
-from lake.feeds import FEEDS, Feed
+from lake.catalog import DUPLICATES, QUARANTINE, UNKNOWN_FIELDS
+from lake.feed import Feed
+from lake.feed_tables import accepted_table, bronze_table, history_table, silver_table
+from lake.feeds import FEEDS
+from lake.masking_key import masking_key
 from lake.settings import Settings
 from lake.storage import Transaction
-from spark_jobs.mask import excerpt
-from spark_jobs.parse import parse
-from spark_jobs.reasons import REASON_TYPE, fault, reasons
-from spark_jobs.validate import check, checked_lines, opened
+from spark_jobs import orphans
+from spark_jobs.history import versions
+from spark_jobs.streams import Stream
+from spark_jobs.typed import typed
+from spark_jobs.verdicts import (
+    ACCEPTED,
+    DUPLICATE,
+    QUARANTINED,
+    WAITING,
+    decided,
+    duplicate_rows,
+    held_near,
+    quarantine_rows,
+    unknown_fields,
+)
 
 JOB = "silver"
 
-ACCEPTED, QUARANTINED, DUPLICATE = "accepted", "quarantined", "duplicate"
 
-# The order in which lines arrived, however they were cut into micro-batches: the first of an id is the event.
-_ARRIVAL_ORDER = ("file_modified_at", "source_file", "line_number")
-
-
-def typed(lines: DataFrame, feed: Feed) -> DataFrame:
-    """From bronze rows to the feed's typed columns, with `faults` (none for a good line), one row a line."""
-    checked = [check(field, feed) for field in feed.fields]
-    values = checked_lines(opened(parse(lines, feed), feed), checked).select(
-        *feed.field_names, "rest", "faults", "line", *_ARRIVAL_ORDER, "arrived_at"
-    )
-    hashed = [part for c in checked for part in (F.col(c.name), F.col(c.name).isNull())]
-    return values.withColumn("event_date", F.to_date(feed.event_time)).withColumn(
-        # Nulls are skipped by the hash, so each column also says whether it is one.
-        "content_hash",
-        F.xxhash64(*hashed, F.coalesce("rest", F.lit(""))),
-    )
+def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
+    """A stream for each feed that has lines in bronze; reference feeds come first, as others refer to them."""
+    orphans.policies(settings)  # a wrong setting is said now, not at the first orphan
+    return [
+        Stream(_query(feed), _starter(spark, settings, feed), rank=0 if feed.is_reference else 1)
+        for feed in FEEDS.values()
+        if storage.exists(spark, settings, bronze_table(feed).name)
+    ]
 
 
-def decided(rows: DataFrame, events: DataFrame, feed: Feed) -> DataFrame:
-    """Add `outcome` to typed rows, given the events that silver holds already (key, content_hash and lineage).
-
-    The first line of an id, in the order of arrival, is the event; a later one is a duplicate, or goes to quarantine
-    if its content differs. A line that silver holds already is accepted again, so a replayed batch decides alike.
-    """
-    good, bad = rows.where(F.size("faults") == 0), rows.where(F.size("faults") > 0)
-    held = events.join(good.select(feed.key).distinct(), on=feed.key, how="left_semi").select(
-        feed.key,
-        F.col("content_hash").alias("held_hash"),
-        F.col("source_file").alias("held_file"),
-        F.col("line_number").alias("held_line"),
-    )
-    of_one_id = Window.partitionBy(feed.key).orderBy(*_ARRIVAL_ORDER)
-    is_held_itself = (F.col("held_file") == F.col("source_file")) & (F.col("held_line") == F.col("line_number"))
-    is_event = F.when(F.col("held_file").isNotNull(), is_held_itself).otherwise(F.row_number().over(of_one_id) == 1)
-    first_hash = F.first("content_hash").over(of_one_id.rowsBetween(Window.unboundedPreceding, Window.currentRow))
-    is_altered = F.col("content_hash") != F.coalesce("held_hash", first_hash)
-    compared = good.join(held, on=feed.key, how="left").withColumn(
-        "outcome",
-        F.when(is_event, ACCEPTED).when(is_altered, QUARANTINED).otherwise(F.lit(DUPLICATE)),
-    )
-    settled = compared.withColumn(
-        "faults",
-        F.when(F.col("outcome") == QUARANTINED, F.array(fault("altered_duplicate"))).otherwise(F.col("faults")),
-    )
-    return settled.drop("held_hash", "held_file", "held_line").unionByName(
-        bad.withColumn("outcome", F.lit(QUARANTINED))
-    )
+def _query(feed: Feed) -> str:
+    return f"silver_{feed.name}"
 
 
-def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:
-    """Decided rows of outcome `quarantined` as rows of `silver.quarantine`."""
-    return rows.select(
-        F.lit(feed.name).alias("feed"),
-        "source_file",
-        "line_number",
-        excerpt(F.col("line"), feed).alias("excerpt"),
-        reasons(F.col("faults")).cast(f"array<{REASON_TYPE}>").alias("reasons"),
-        "arrived_at",
-        F.to_date("arrived_at").alias("arrival_date"),
-    )
+def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[bool], StreamingQuery]:
+    def start(continuous: bool) -> StreamingQuery:
+        tables = {silver_table(feed).name, accepted_table(feed).name}
+        storage.require_matching_checkpoint(spark, settings, _query(feed), sorted(tables))
+        lines = storage.read_stream(spark, settings, bronze_table(feed).name)
+        # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
+        rows = typed(lines, feed, masking_key(settings))
+        write = _batch_writer(settings, feed)
+        return storage.stream_batches(rows, settings, write, query=_query(feed), continuous=continuous)
+
+    return start
 
 
-def duplicate_rows(rows: DataFrame, feed: Feed) -> DataFrame:
-    """Decided rows of outcome `duplicate` as rows of `silver.duplicates`."""
-    return rows.select(
-        F.lit(feed.name).alias("feed"), F.col(feed.key).alias("event_key"), "source_file", "line_number", "arrived_at"
-    )
-
-
-def start(spark: SparkSession, settings: Settings, *, continuous: bool) -> list[StreamingQuery]:
-    """Start the silver stream of each feed."""
-    queries = []
-    for feed in FEEDS.values():
-        query = f"silver_{feed.name}"
-        storage.require_matching_checkpoint(spark, settings, query, [silver_table(feed).name])
-        lines = storage.read_stream(spark, settings, f"bronze.{feed.name}")
-        write = _batch_writer(settings, feed, query)
-        queries.append(storage.stream_batches(lines, settings, write, query=query, continuous=continuous))
-    return queries
-
-
-def _batch_writer(settings: Settings, feed: Feed, query: str) -> Callable[[DataFrame, int], None]:
-    table = silver_table(feed).name
-
+def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
-        if batch.isEmpty():  # as the first of a feed that gets no files; the plan below costs seconds
+        # As the first of a feed that gets no files. Of one column only, so that no line is validated for it.
+        if batch.select("source_file").isEmpty():
             return
-        transaction = Transaction(storage.query_id(batch.sparkSession, settings, query), batch_id)
-        events = storage.read(batch.sparkSession, settings, table)
+        spark = batch.sparkSession
+        transaction = Transaction(storage.query_id(spark, settings, _query(feed)), batch_id)
+        storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.
-        lines = typed(batch, feed).localCheckpoint()
-        rows = decided(lines, events, feed).localCheckpoint()
-        outcomes = {row["outcome"] for row in rows.groupBy("outcome").count().collect()}
-        for outcome, target, shaped in (
-            (ACCEPTED, table, lambda chosen: chosen),
-            (QUARANTINED, QUARANTINE.name, lambda chosen: quarantine_rows(chosen, feed)),
-            (DUPLICATE, DUPLICATES.name, lambda chosen: duplicate_rows(chosen, feed)),
-        ):
-            if outcome in outcomes:
-                chosen = rows.where(F.col("outcome") == outcome)
-                storage.append(shaped(chosen), settings, target, transaction)
+        rows = batch.localCheckpoint()
+        with storage.alone(settings, f"lines of {feed.name}"):
+            _settle(spark, settings, feed, rows, transaction)
+        if feed.is_reference:
+            orphans.release(spark, settings, feed.name)
 
     return write
+
+
+def _settle(spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, transaction: Transaction) -> None:
+    """Decide about typed rows and write each where it belongs.
+
+    A killed batch is decided anew, and an orphan of the first time may have been found meanwhile. So the places that a
+    row can leave are written first: it then stands in two, and `orphans.release` clears the first.
+    """
+    accepted = storage.read(spark, settings, accepted_table(feed).name)
+    near = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
+    held = orphans.held_too(near, settings, rows, feed)
+    settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint()
+    counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
+    verdicts = {row["verdict"]: row["drifted"] for row in counted}
+
+    def chosen(verdict: str) -> DataFrame:
+        return settled.where(F.col("verdict") == verdict)
+
+    if WAITING in verdicts or orphans.policy(settings, feed) == orphans.QUARANTINE_THEM:
+        orphans.remember(settled, settings, feed, transaction)
+    if QUARANTINED in verdicts:
+        storage.append(quarantine_rows(chosen(QUARANTINED), feed), settings, QUARANTINE.name, transaction)
+    if ACCEPTED in verdicts:
+        accept(chosen(ACCEPTED), settings, feed, transaction)
+    if DUPLICATE in verdicts:
+        storage.append(duplicate_rows(chosen(DUPLICATE), feed), settings, DUPLICATES.name, transaction)
+    if verdicts.get(ACCEPTED):
+        storage.ensure_tables(spark, settings, [UNKNOWN_FIELDS.name])
+        storage.append(unknown_fields(chosen(ACCEPTED), feed), settings, UNKNOWN_FIELDS.name, transaction)
+
+
+def accept(rows: DataFrame, settings: Settings, feed: Feed, transaction: Transaction) -> None:
+    """Write accepted rows: events are appended, versions of reference feeds are merged into history and latest."""
+    if not feed.is_reference:
+        # What is held already was written by the batch's first attempt, or by `orphans.release` since.
+        storage.append(rows.where("not is_held"), settings, silver_table(feed).name, transaction)
+        return
+    history = history_table(feed)
+    all_versions = versions(rows, storage.read(rows.sparkSession, settings, history.name), feed).localCheckpoint()
+    storage.merge_changes(all_versions, settings, history.name, insert=True)
+    storage.merge_changes(all_versions.where("is_current"), settings, silver_table(feed).name, insert=True)
 
 
 if __name__ == "__main__":

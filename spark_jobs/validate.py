@@ -8,8 +8,18 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lake.codes import countries, currencies
-from lake.feeds import MONEY, Feed, Field, Kind
-from spark_jobs.reasons import EARLIEST, FAULT_TYPE, MAX_IDENTIFIER_LENGTH, MAX_TEXT_LENGTH, fault
+from lake.feed import MONEY, Feed, Field, Kind
+from spark_jobs.amounts import amount_currency, amount_fault, amount_value
+from spark_jobs.dates import time_fault, time_value
+from spark_jobs.personal import mask_free_text, mask_identifier, token
+from spark_jobs.reasons import (
+    EARLIEST,
+    EARLIEST_WRITTEN,
+    FAULT_TYPE,
+    MAX_IDENTIFIER_LENGTH,
+    MAX_TEXT_LENGTH,
+    fault,
+)
 
 _DATE_TIME = r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?"
 _ZONE = r"([Zz]|[+-]\d{2}(:?\d{2})?)"
@@ -18,12 +28,14 @@ _NUMBERS = r"^(BIGINT|DECIMAL|DOUBLE|FLOAT|INT|SMALLINT|TINYINT)"
 
 @dataclass(frozen=True)
 class Checked:
-    """A field's text, its typed value (meaningful where it has no fault) and the code of its fault, or null."""
+    """A field's text, its typed values by the columns of silver (meaningful where it has no fault), and the code of
+    its fault, or null. `fills` says whether a value is taken from another field where the line has none."""
 
     name: str
     text: Column
-    value: Column
+    values: dict[str, Column]
     code: Column
+    fills: bool = False
 
 
 def opened(parsed: DataFrame, feed: Feed) -> DataFrame:
@@ -33,14 +45,13 @@ def opened(parsed: DataFrame, feed: Feed) -> DataFrame:
     return parsed.withColumns(texts | types)
 
 
-def check(field: Field, feed: Feed) -> Checked:
-    """Validate one field of `opened` lines; needs `arrived_at` beside it for times."""
+def check(field: Field, feed: Feed, key: bytes) -> Checked:
+    """Validate one field of `opened` lines; needs `arrived_at` beside it for times. `key` is the masking key."""
     text, kind = F.col(_text_of(field.name)), F.col(_type_of(field.name))
-    value = _typed(field, text)
     is_absent = kind.isNull() | (kind == "VOID")
     missing = F.lit("missing_field" if field.required else None).cast("string")
-    code = F.when(is_absent, missing).otherwise(_fault_of_content(field, feed, text, kind, value))
-    return Checked(field.name, text, value.alias(field.name), code)
+    code = F.when(is_absent, missing).otherwise(_fault_of_content(field, feed, text, kind))
+    return Checked(field.name, text, _values(field, text, kind, key), code, fills=field.falls_back_on is not None)
 
 
 def checked_lines(lines: DataFrame, checked: list[Checked]) -> DataFrame:
@@ -54,12 +65,41 @@ def checked_lines(lines: DataFrame, checked: list[Checked]) -> DataFrame:
         .when(F.coalesce(*codes.values()).isNotNull(), F.filter(of_fields, lambda item: item["code"].isNotNull()))
         .otherwise(F.array().cast(f"array<{FAULT_TYPE}>"))
     )
-    return coded.select(*lines.columns, *(c.value for c in checked), found.alias("faults"))
+    # Fields that fall back on others refer to these by their names.
+    plain = {name: value for c in checked if not c.fills for name, value in c.values.items()}
+    filled = {name: value for c in checked if c.fills for name, value in c.values.items()}
+    valued = coded.select(*coded.columns, *(value.alias(name) for name, value in plain.items()), found.alias("faults"))
+    return valued.withColumns(filled) if filled else valued
 
 
-def _typed(field: Field, text: Column) -> Column:
+def _values(field: Field, text: Column, kind: Column, key: bytes) -> dict[str, Column]:
+    """The values of a field by the columns of silver, personal data as tokens."""
+    if field.keeps_text:
+        is_number = kind.rlike(_NUMBERS)
+        return {
+            field.name: mask_free_text(text, key),
+            f"{field.name}_numeric": amount_value(text, is_number),
+            f"{field.name}_currency": amount_currency(text, is_number),
+        }
+    value = _typed(field, text, kind)
+    if field.personal:
+        value = token(value, field.personal, key)
+    elif field.kind is Kind.IDENTIFIER:
+        value = mask_identifier(value, key)
+    elif field.kind is Kind.TEXT and not field.choices:
+        value = mask_free_text(value, key)
+    if field.falls_back_on:
+        value = F.coalesce(value, F.col(field.falls_back_on))
+    return {field.name: value if field.default is None else F.coalesce(value, F.lit(field.default))}
+
+
+def _typed(field: Field, text: Column, kind: Column) -> Column:
     if field.kind is Kind.MONEY:
         return text.try_cast(MONEY)
+    if field.kind is Kind.WRITTEN_MONEY:
+        return amount_value(text, kind.rlike(_NUMBERS))
+    if field.kind is Kind.WRITTEN_TIME:
+        return time_value(text)
     if field.kind is Kind.INTEGER:
         exact = text.try_cast("decimal(20, 4)")
         return F.when(exact == F.floor(exact), exact.try_cast("int"))
@@ -70,12 +110,24 @@ def _typed(field: Field, text: Column) -> Column:
     return text
 
 
-def _fault_of_content(field: Field, feed: Feed, text: Column, kind: Column, value: Column) -> Column:
+def _fault_of_content(field: Field, feed: Feed, text: Column, kind: Column) -> Column:
+    value = _typed(field, text, kind)
+    not_text = F.when(kind != "STRING", "not_text")
     if field.kind in (Kind.MONEY, Kind.INTEGER):
         return _number(kind, value)
-    not_text = F.when(kind != "STRING", "not_text")
+    if field.kind is Kind.WRITTEN_MONEY:
+        is_number = kind.rlike(_NUMBERS)
+        return F.when(~is_number & (kind != "STRING"), "unreadable_amount").otherwise(amount_fault(text, is_number))
     if field.kind is Kind.TIME:
         return _time(not_text, feed, text, value)
+    if field.kind is Kind.WRITTEN_TIME:
+        return not_text.when(time_fault(text).isNotNull(), time_fault(text)).otherwise(
+            _out_of_time(feed, value, EARLIEST_WRITTEN)
+        )
+    return _fault_of_text(field, not_text, text)
+
+
+def _fault_of_text(field: Field, not_text: Column, text: Column) -> Column:
     if field.kind is Kind.COUNTRY:
         return not_text.when(~text.isin(*countries()), "unknown_country")
     if field.kind is Kind.CURRENCY:
@@ -96,13 +148,16 @@ def _number(kind: Column, value: Column) -> Column:
 
 
 def _time(not_text: Column, feed: Feed, text: Column, value: Column) -> Column:
-    latest = F.col("arrived_at") + F.make_dt_interval(F.lit(feed.max_future_days))
     return (
         not_text.when(text.rlike(f"^{_DATE_TIME}$"), "no_time_zone")
         .when(~text.rlike(f"^{_DATE_TIME}{_ZONE}$") | value.isNull(), "unreadable_time")
-        .when(value > latest, "time_in_future")
-        .when(value < F.lit(EARLIEST).cast("timestamp"), "time_too_old")
+        .otherwise(_out_of_time(feed, value, EARLIEST))
     )
+
+
+def _out_of_time(feed: Feed, value: Column, earliest: str) -> Column:
+    latest = F.col("arrived_at") + F.make_dt_interval(F.lit(feed.max_future_days))
+    return F.when(value > latest, "time_in_future").when(value < F.lit(earliest).cast("timestamp"), "time_too_old")
 
 
 def _text_of(name: str) -> str:

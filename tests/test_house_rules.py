@@ -12,6 +12,7 @@ import yaml
 
 from lake.catalog import TABLES
 from lake.dictionary import FILE, dictionary
+from lake.feed import Feed
 from lake.feeds import FEEDS
 from lake.table import Table
 
@@ -61,9 +62,20 @@ def test_every_table_says_its_grain_and_every_column_its_meaning(table: Table) -
     assert (ROOT / table.written_by).is_file()
 
 
-def test_every_feed_names_its_key_and_event_time_among_its_fields() -> None:
-    for feed in FEEDS.values():
-        assert {feed.key, feed.event_time} <= set(feed.field_names)
+# Columns that stand beside the fields of a feed on their way through silver.
+WORKING_COLUMNS = {
+    *("line", "header", "json", "rest", "faults", "line_fault", "verdict", "is_held", "missing", "event_date"),
+    *("content_hash", "source_file", "line_number", "arrived_at", "arrival_date", "file_modified_at", "read_error"),
+    *("valid_from", "valid_to", "is_current", "held_hash", "held_file", "held_line"),
+}
+
+
+@pytest.mark.parametrize("feed", list(FEEDS.values()), ids=lambda feed: feed.name)
+def test_every_feed_names_its_key_and_event_time_and_refers_to_reference_feeds(feed: Feed) -> None:
+    assert {feed.key, feed.event_time or feed.key} <= set(feed.field_names)
+    assert all(FEEDS[name].is_reference for name in feed.references.values())
+    assert set(feed.value_names) & WORKING_COLUMNS == set()
+    assert all(f.falls_back_on in (None, *feed.field_names) for f in feed.fields)
 
 
 def test_the_data_dictionary_is_what_the_catalog_says() -> None:

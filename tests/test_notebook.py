@@ -10,7 +10,6 @@ from nbclient import NotebookClient
 from pyspark.sql import SparkSession
 
 from generator.write import generate
-from lake.feeds import FEEDS
 from lake.settings import Settings
 from ml import train
 from risklake.detection import measure_detection
@@ -38,7 +37,7 @@ def test_the_notebook_follows_a_transaction_through_a_generated_lake(
         users=80,
         merchants=40,
         seed=7,
-        feeds=list(FEEDS),
+        feeds=["transactions", "disputes"],
         chaos={"late": 0.01},
     )
     pipeline.run(spark, settings, continuous=False)

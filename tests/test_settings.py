@@ -58,3 +58,9 @@ def test_a_file_that_is_no_toml_is_refused_in_one_line(tmp_path: Path) -> None:
 def test_a_lake_elsewhere_has_no_local_path(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="s3a://bucket is not a local folder"):
         load_settings({"lake_root": "s3a://bucket"}, {}, tmp_path).local_path("inbox")
+
+
+def test_a_port_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert load_settings({}, {"RISKLAKE_METRICS_PORT": "65535"}, tmp_path).metrics_port == 65535
+    with pytest.raises(SettingError, match=r"metrics_port must be at most 65535.*65536"):
+        load_settings({}, {"RISKLAKE_METRICS_PORT": "65536"}, tmp_path)

@@ -10,13 +10,17 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from lake.catalog import TABLES, bronze_table
-from lake.feeds import DISPUTES, TRANSACTIONS, Feed
-from spark_jobs.line_reader import EMPTY_FILE
+from lake.catalog import TABLES
+from lake.feed import Feed
+from lake.feed_tables import bronze_table
+from lake.feeds import DISPUTES, TRANSACTIONS
+from spark_jobs.read_errors import EMPTY_FILE
 from spark_jobs.reasons import OF_FIELDS, OF_LINES, reasons
-from spark_jobs.silver import decided, quarantine_rows, typed
+from spark_jobs.typed import typed as typed_with_key
+from spark_jobs.verdicts import decided, quarantine_rows
 
 ARRIVED = datetime(2026, 1, 6, tzinfo=UTC)
+KEY = b"the masking key of this module"
 
 GOOD = {
     "event_id": "e1",
@@ -106,10 +110,14 @@ TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
 
 def bronze_rows(spark: SparkSession, lines: list[str | None], feed: Feed = TRANSACTIONS) -> DataFrame:
     rows = [
-        (text, "a.jsonl", number, ARRIVED, None if text is not None else EMPTY_FILE, ARRIVED, ARRIVED.date())
+        (text, None, "a.jsonl", number, ARRIVED, None if text is not None else EMPTY_FILE, ARRIVED, ARRIVED.date())
         for number, text in enumerate(lines, start=1)
     ]
     return spark.createDataFrame(rows, bronze_table(feed).schema)
+
+
+def typed(lines: DataFrame, feed: Feed) -> DataFrame:
+    return typed_with_key(lines, feed, KEY)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +163,13 @@ def test_every_code_that_a_line_can_be_given_has_words(verdicts: dict[str, Row])
         "not_utf8",
         "altered_duplicate",
         "bad_text",
+        "unknown_reference",
+        "line_too_long",
+        "malformed_csv",
+        "unreadable_amount",
+        "ambiguous_amount",
+        "unreadable_date",
+        "ambiguous_date",
     }
 
 
@@ -171,7 +186,7 @@ def decide(spark: SparkSession, lines: list[str], held: DataFrame | None = None)
     rows = typed(bronze_rows(spark, list(lines)), TRANSACTIONS)
     events = held if held is not None else spark.createDataFrame([], TABLES["silver.transactions"].schema)
     return {
-        row["line_number"]: (row["outcome"], [fault["code"] for fault in row["faults"]])
+        row["line_number"]: (row["verdict"], [fault["code"] for fault in row["faults"]])
         for row in decided(rows, events, TRANSACTIONS).collect()
     }
 

@@ -1,0 +1,161 @@
+"""Kill the streams again and again, and hold what they wrote against a run that nobody disturbed.
+
+A reference lake takes all files in one run; another takes the same files a few at a time, while its program is killed
+(SIGKILL, the whole process group) at points that are chosen by a seeded chance. Then both must hold the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.faults.bench import Bench
+from benchmarks.faults.broken_stream import DEFECTS
+from benchmarks.faults.deliveries import deliveries
+from benchmarks.faults.findings import Finding
+from benchmarks.faults.half_way import HalfWay
+from benchmarks.faults.others import OTHERS, faced
+from benchmarks.faults.points import BETWEEN_TWO_TABLES, POINTS, aims
+from benchmarks.faults.programs import HarnessError
+from benchmarks.faults.report import show_finding, show_kills, show_verdict
+from benchmarks.faults.rounds import Record, Strike, kill_rounds
+from benchmarks.faults.verdict import Verdict
+from lake.errors import LakehouseError, UsageError
+from lake.progress import Stages
+
+PROVING_KILLS = 3
+
+
+def main(
+    kills: Annotated[int, typer.Option(help="How often to kill", min=1)] = 200,
+    files: Annotated[int, typer.Option(help="About how many files are delivered", min=20)] = 60,
+    rows: Annotated[int, typer.Option(help="Payments in them", min=100)] = 2400,
+    seed: Annotated[int, typer.Option(help="Seed of the payments, the points and their order")] = 7,
+    broken: Annotated[str, typer.Option("--break", help=f"Break the program: {', '.join(DEFECTS)}")] = "",
+    prove: Annotated[bool, typer.Option("--prove", help="Break it in each way; each must be seen")] = False,
+    others: Annotated[bool, typer.Option("--others", help="Run all other faults instead")] = False,
+    other: Annotated[list[str] | None, typer.Option(help=f"Run one of them: {', '.join(OTHERS)}")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the figures")] = None,
+) -> None:
+    """Prove that nothing is lost, doubled or misrouted. Exit code 1 if anything is."""
+    for name, known in [(broken, ["", *DEFECTS]), *((name, list(OTHERS)) for name in other or [])]:
+        if name not in known:
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(filter(None, known))}")
+    began, stages, place = time.monotonic(), Stages(), _place(folder)
+    with stages.stage("reference"):
+        bench = Bench(place, deliveries(place, files=files, rows=rows, seed=seed))
+        bench.take_reference()
+    figures: dict[str, Any] = {"deliveries": len(bench.deliveries), "payments": rows, "seed": seed}
+    try:
+        if others or other:
+            is_good = _others(bench, other or list(OTHERS), stages, figures)
+        elif prove:
+            is_good = _prove(bench, seed, stages, figures)
+        else:
+            is_good = _kill(bench, "killed", kills, seed, broken or None, stages, figures)
+    finally:
+        bench.close()
+    figures |= {"seconds": round(time.monotonic() - began, 1), "date": datetime.now(UTC).date().isoformat()}
+    if out:
+        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if is_good and folder is None:
+        shutil.rmtree(place)
+    else:
+        stages.console.print(f"The lakes and what the programs said lie in {place}", highlight=False)
+    raise typer.Exit(not is_good)
+
+
+def _kill(
+    bench: Bench, lake: str, kills: int, seed: int, broken: str | None, stages: Stages, figures: dict[str, Any]
+) -> bool:
+    """Rounds of kills on one lake, and the verdict."""
+    # A defect of the writes shows only where one is done again, and versions are merged in any case.
+    points = (BETWEEN_TWO_TABLES,) if broken else POINTS
+    began = time.monotonic()
+    with stages.stage(lake, "kills", total=kills) as update:
+
+        def report(strike: Strike | None, done: int) -> None:
+            stages.console.print(f"  {done:>4}  {strike or 'the round ended before its point'}", highlight=False)
+            update(done)
+
+        record = Record(whole_seconds=bench.reference_seconds)
+        try:
+            kill_rounds(
+                bench.programs(lake, broken=broken),
+                bench.landing(lake, is_in_place=broken == "in_place"),
+                aims(seed, points),
+                kills,
+                record,
+                seed=seed,
+                report=report,
+            )
+        except HarnessError as error:
+            stages.console.print(f"{lake}: {error}", style="red", highlight=False)
+            if not record.complaints:
+                raise
+    with stages.stage("verdict"):
+        verdict = bench.verdict(lake)
+    show_kills(record)
+    show_verdict(verdict, record.complaints)
+    figures[lake] = _figures(record, verdict, time.monotonic() - began)
+    return verdict.is_equal and not record.complaints
+
+
+def _prove(bench: Bench, seed: int, stages: Stages, figures: dict[str, Any]) -> bool:
+    """Whether the harness sees every defect that is made on purpose."""
+    missed = [
+        defect for defect in DEFECTS if _kill(bench, f"broken-{defect}", PROVING_KILLS, seed, defect, stages, figures)
+    ]
+    for defect in DEFECTS:
+        said = "[bold red]not seen: the harness is blind to it" if defect in missed else "[green]seen, as it must be"
+        stages.console.print(f"{defect}: {said}", highlight=False)
+    return not missed
+
+
+def _others(bench: Bench, names: list[str], stages: Stages, figures: dict[str, Any]) -> bool:
+    findings: list[Finding] = []
+    half_way = HalfWay(bench)
+    for name in names:
+        with stages.stage(name):
+            findings.append(faced(OTHERS[name], half_way))
+        show_finding(findings[-1])
+        figures[name] = findings[-1].as_dict()
+    return all(finding.is_good for finding in findings)
+
+
+def _figures(record: Record, verdict: Verdict, seconds: float) -> dict[str, Any]:
+    return {
+        "kills": len(record.strikes),
+        "kills_by_point": record.by_point(),
+        "kills_amid_a_micro_batch": sum(bool(strike.amid) for strike in record.strikes),
+        "rounds_that_ended_before": record.unharmed,
+        "complaints": record.complaints,
+        "verdict": verdict.as_dict(),
+        "seconds": round(seconds, 1),
+    }
+
+
+def _place(folder: Path | None) -> Path:
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="faults-"))
+    if folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder} is not empty: name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except LakehouseError as error:
+        typer.echo(f"faults: {error}", err=True)
+        sys.exit(error.exit_code)

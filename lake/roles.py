@@ -1,0 +1,39 @@
+"""Views for roles: what an analyst and what an investigator may see, written in SQL beside this module."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.session import quoted
+from lake.settings import Settings
+
+FOLDER = Path(__file__).with_name("views")
+ROLES = tuple(sorted(file.stem for file in FOLDER.glob("*.sql")))
+
+
+def view_statements(role: str) -> Iterator[tuple[list[str], str]]:
+    """Each view of a role: the tables that it needs, and the statement that makes it."""
+    for part in (FOLDER / f"{role}.sql").read_text(encoding="utf-8").split(";"):
+        needs = re.search(r"^-- needs: (.+)$", part, re.MULTILINE)
+        if needs:
+            yield [name.strip() for name in needs[1].split(",")], part[needs.end() :].strip()
+
+
+def register_views(spark: SparkSession, settings: Settings, role: str) -> list[str]:
+    """Make the views of a role in this session, in a schema of its name, as far as their tables are there.
+
+    Views are definitions, not copies: who may read them is decided by who may read the folders below them, so lock
+    `bronze` for all but investigators. Gives the names of the views.
+    """
+    spark.sql(f"create schema if not exists `{role}` location '{quoted(settings.path('views', role))}'")
+    made = []
+    for needs, statement in view_statements(role):
+        if all(storage.exists(spark, settings, name) for name in needs):
+            spark.sql(statement)
+            made.append(statement.split()[4])
+    return made

@@ -1,0 +1,72 @@
+"""Care of tables: small files are compacted, files that no reader needs any more are deleted, old watching rows go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.catalog import TABLES
+from lake.lease import turn
+from lake.settings import Settings
+
+# A partition with more files than this is worth rewriting.
+MANY_FILES = 8
+
+# Called with tables done, and tables in all.
+Report = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True)
+class Care:
+    """What was done for one table."""
+
+    table: str
+    files_before: int
+    files_after: int
+    rows_expired: int
+
+
+def care(spark: SparkSession, settings: Settings, report: Report | None = None) -> list[Care]:
+    """Care for every table that the streams write, one after the other.
+
+    Safe beside running streams, if it runs in the same program as they do: compaction changes no row, and what else
+    rewrites a table waits for it (`storage.alone`). A kill at any moment costs nothing but the work.
+    """
+    names = [name for name in storage.tables_on_disk(spark, settings) if name in TABLES]
+    done = []
+    for number, name in enumerate(names, start=1):
+        # What watches the lake is written by any program, each in its turn.
+        with turn(settings, name) if TABLES[name].layer == "monitoring" else nullcontext():
+            done.append(_care_for(spark, settings, name))
+        if report:
+            report(number, len(names))
+    return done
+
+
+def crowded(files: list[str]) -> list[str]:
+    """Of the paths of a table's files, the folders (partitions) that hold more than `MANY_FILES`."""
+    folders = [file.rsplit("/", 1)[0] for file in files]
+    return sorted({folder for folder in folders if folders.count(folder) > MANY_FILES})
+
+
+def _care_for(spark: SparkSession, settings: Settings, name: str) -> Care:
+    before = storage.data_files(spark, settings, name)
+    expired = _expire(spark, settings, name)
+    if crowded(before):
+        storage.compact(spark, settings, name)
+    storage.vacuum(spark, settings, name, settings.keep_old_files_hours)
+    return Care(name, len(before), len(storage.data_files(spark, settings, name)), expired)
+
+
+def _expire(spark: SparkSession, settings: Settings, name: str) -> int:
+    # Only what watches the lake: rows of data stay, since each line must be found in its counted place.
+    table = TABLES[name]
+    if table.layer != "monitoring" or not table.retention_days or not table.partition_by:
+        return 0
+    oldest = datetime.now(UTC).date() - timedelta(days=table.retention_days)
+    return storage.delete_where(spark, settings, name, f"{table.partition_by[0]} < date'{oldest}'")

@@ -1,0 +1,184 @@
+"""Orphans: good lines that refer to a user, merchant or product that has not arrived.
+
+What is done with them is a setting for each feed: they are accepted (and reported), wait, or stand in quarantine, until
+what they refer to arrives.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lake import storage
+from lake.catalog import DUPLICATES, ORPHANS, QUARANTINE
+from lake.errors import SettingError
+from lake.feed import Feed
+from lake.feed_tables import bronze_table, silver_table
+from lake.feeds import FEEDS
+from lake.masking_key import masking_key
+from lake.settings import Settings
+from lake.storage import Transaction
+from spark_jobs.typed import typed
+from spark_jobs.verdicts import (
+    ACCEPTED,
+    DUPLICATE,
+    QUARANTINED,
+    WAITING,
+    decided,
+    duplicate_rows,
+    held_near,
+    quarantine_rows,
+)
+
+ACCEPT_THEM, LET_THEM_WAIT, QUARANTINE_THEM = "accept", "wait", "quarantine"
+POLICIES = (ACCEPT_THEM, LET_THEM_WAIT, QUARANTINE_THEM)
+CODE = "unknown_reference"
+
+_LINE = ["source_file", "line_number"]
+
+
+def policies(settings: Settings) -> dict[str, str]:
+    """What is done with the orphans of each feed. Raises `SettingError` for a wrong setting `orphans`."""
+    found = {feed.name: ACCEPT_THEM for feed in FEEDS.values() if feed.references}
+    for part in filter(None, (part.strip() for part in settings.orphans.split(","))):
+        name, _, policy = (word.strip() for word in part.partition("="))
+        if name not in found or policy not in POLICIES:
+            raise SettingError(
+                f"orphans says {part!r}; write feed=policy, such as transactions={LET_THEM_WAIT}, with a feed of "
+                f"{', '.join(found)} and a policy of {', '.join(POLICIES)}"
+            )
+        found[name] = policy
+    return found
+
+
+def policy(settings: Settings, feed: Feed) -> str:
+    """What is done with the orphans of one feed."""
+    return policies(settings).get(feed.name, ACCEPT_THEM)
+
+
+def held_back(spark: SparkSession, settings: Settings, rows: DataFrame, feed: Feed) -> DataFrame:
+    """Decided rows, the orphans among the accepted with another outcome and, in `missing`, what they refer to."""
+    chosen = policy(settings, feed)
+    if chosen == ACCEPT_THEM:
+        return rows
+    checked = rows
+    for field in feed.references:
+        wanted = rows.where(F.col("verdict") == ACCEPTED).select(field).distinct()
+        known = _known_keys(spark, settings, feed, field).join(wanted, on=field, how="left_semi")
+        checked = checked.join(known.withColumn(_is_known(field), F.lit(True)), on=field, how="left")
+    missing = F.array_compact(F.array(*(_missing(field) for field in feed.references)))
+    is_orphan = (F.col("verdict") == ACCEPTED) & ~F.col("is_held") & (F.size(missing) > 0)
+    faults = F.transform(
+        missing, lambda item: F.struct(F.lit(CODE).alias("code"), item["field"], item["key"].alias("text"))
+    )
+    held = F.lit(WAITING if chosen == LET_THEM_WAIT else QUARANTINED)
+    return checked.withColumns(
+        {
+            "missing": F.when(is_orphan, missing),
+            "faults": F.when(is_orphan, faults).otherwise(F.col("faults")),
+            "verdict": F.when(is_orphan, held).otherwise(F.col("verdict")),
+        }
+    ).drop(*(_is_known(field) for field in feed.references))
+
+
+def remember(rows: DataFrame, settings: Settings, feed: Feed, transaction: Transaction) -> None:
+    """Write the orphans among rows of `held_back` to `silver.orphans`, where `release` finds them."""
+    storage.ensure_tables(rows.sparkSession, settings, [ORPHANS.name])
+    stands_in = F.when(F.col("verdict") == WAITING, "waiting").otherwise("quarantine")
+    entries = rows.where("missing is not null").select(
+        F.lit(feed.name).alias("feed"),
+        *_LINE,
+        F.col(feed.key).alias("event_key"),
+        "content_hash",
+        "missing",
+        stands_in.alias("stands_in"),
+        "arrived_at",
+        F.to_date("arrived_at").alias("arrival_date"),
+    )
+    storage.append(entries, settings, ORPHANS.name, transaction)
+
+
+def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed) -> DataFrame:
+    """What is held (as of `held_near`), and the lines that wait under one of the ids of typed rows.
+
+    A line that waits is the event of its id as an accepted one is, so that a repeat of it is a duplicate, in whichever
+    micro-batch it comes. The rows' own lines are left out: a batch that is done again decides about them anew.
+    """
+    spark = rows.sparkSession
+    if not storage.exists(spark, settings, ORPHANS.name):
+        return held
+    waiting = (
+        storage.read(spark, settings, ORPHANS.name)
+        .where(F.col("feed") == feed.name)
+        .select(F.col("event_key").alias(feed.key), "content_hash", *_LINE)
+        .join(rows.where(F.size("faults") == 0).select(feed.key).distinct(), on=feed.key, how="left_semi")
+        .join(rows.select(*_LINE), on=_LINE, how="left_anti")
+        # A line whose release died half way stands in both.
+        .join(held.select(feed.key), on=feed.key, how="left_anti")
+    )
+    return held.unionByName(waiting)
+
+
+def release(spark: SparkSession, settings: Settings, referred: str) -> None:
+    """Take up the orphans that new rows of a reference feed have made complete. The same call again changes nothing."""
+    if not storage.exists(spark, settings, ORPHANS.name):
+        return
+    for feed in (feed for feed in FEEDS.values() if referred in feed.references.values()):
+        with storage.alone(settings, f"lines of {feed.name}"):
+            _release(spark, settings, feed)
+
+
+def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
+    complete = _complete(spark, settings, feed).localCheckpoint()
+    days = [row[0] for row in complete.select("arrival_date").distinct().collect()]
+    if not days:
+        return
+    stored = storage.read(spark, settings, bronze_table(feed).name).where(F.col("arrival_date").isin(days))
+    lines = stored.join(complete.select(*_LINE), on=_LINE, how="left_semi")
+    rows = typed(lines, feed, masking_key(settings)).localCheckpoint()
+    accepted = storage.read(spark, settings, silver_table(feed).name)
+    held = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
+    settled = decided(rows, held, feed).localCheckpoint()
+    new = settled.where((F.col("verdict") == ACCEPTED) & ~F.col("is_held"))
+    storage.append(new, settings, silver_table(feed).name)
+    within = f"old.feed = '{feed.name}'"
+    repeated = duplicate_rows(settled.where(F.col("verdict") == DUPLICATE), feed)
+    storage.merge_changes(repeated, settings, DUPLICATES.name, within=within, insert=True)
+    altered = quarantine_rows(settled.where(F.col("verdict") == QUARANTINED), feed)
+    storage.merge_changes(altered, settings, QUARANTINE.name, within=within, insert=True)
+    lineage = complete.select("feed", *_LINE, "stands_in")
+    left = lineage.where("stands_in = 'quarantine'").join(altered, on=["feed", *_LINE], how="left_anti")
+    storage.delete_matching(left, settings, QUARANTINE.name, within=within)
+    # Last: until here, a killed release begins anew.
+    storage.delete_matching(lineage, settings, ORPHANS.name, within=within)
+
+
+def _complete(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame:
+    """The orphans of a feed of which nothing is missing any more."""
+    entries = storage.read(spark, settings, ORPHANS.name).where(F.col("feed") == feed.name)
+    missing = entries.select(*_LINE, F.explode("missing").alias("missing")).select(*_LINE, "missing.*")
+    known = [
+        _known_keys(spark, settings, feed, field).select(F.lit(field).alias("field"), F.col(field).alias("key"))
+        for field in feed.references
+    ]
+    still = missing.join(reduce(DataFrame.unionByName, known), on=["field", "key"], how="left_anti")
+    return entries.join(still, on=_LINE, how="left_anti")
+
+
+def _known_keys(spark: SparkSession, settings: Settings, feed: Feed, field: str) -> DataFrame:
+    """The keys that a field may refer to, in a column of the field's name."""
+    referred = FEEDS[feed.references[field]]
+    if not storage.exists(spark, settings, silver_table(referred).name):
+        return spark.createDataFrame([], f"`{field}` string")
+    return storage.read(spark, settings, silver_table(referred).name).select(F.col(referred.key).alias(field))
+
+
+def _missing(field: str) -> Column:
+    is_missing = F.col(field).isNotNull() & F.col(_is_known(field)).isNull()
+    return F.when(is_missing, F.struct(F.lit(field).alias("field"), F.col(field).alias("key")))
+
+
+def _is_known(field: str) -> str:
+    return f"{field}__is_known"

@@ -1,0 +1,109 @@
+"""Counts of what stands where in a lake, read from its tables; a table that is not there yet counts nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lake import storage
+from lake.catalog import ALERTS, ORPHANS, QUARANTINE, UNKNOWN_FIELDS, USER_5M
+from lake.feed import Feed
+from lake.feed_tables import accepted_table, bronze_table, silver_table
+from lake.feeds import FEEDS, TRANSACTIONS
+from lake.settings import Settings
+from lake.table import Table
+
+# What tells the newest line of transactions that a table knows of.
+FRESH = {
+    f"bronze.{TRANSACTIONS.name}": "arrived_at",
+    f"silver.{TRANSACTIONS.name}": "arrived_at",
+    USER_5M.name: "inputs_arrived_at",
+    ALERTS.name: "inputs_arrived_at",
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Rows of a table, and the seconds since the newest line that it knows of (None where it knows none)."""
+
+    rows: int
+    age_s: float | None
+
+
+NO_ROWS = Size(0, None)
+
+
+def sizes(spark: SparkSession, settings: Settings) -> dict[str, Size]:
+    """The size of each table that lines pass through, by name."""
+    tables = [table for feed in FEEDS.values() for table in (bronze_table(feed), accepted_table(feed))]
+    names = [t.name for t in (*tables, USER_5M, ALERTS) if storage.exists(spark, settings, t.name)]
+    # One query for all: planning a small one costs more than counting.
+    counted = [
+        storage.read(spark, settings, name).agg(
+            F.lit(name).alias("name"),
+            F.count("*").alias("rows"),
+            F.unix_micros(F.max(FRESH.get(name, "arrived_at"))).alias("newest_us"),
+        )
+        for name in names
+    ]
+    now = datetime.now(UTC).timestamp()
+    return {
+        row["name"]: Size(row["rows"], None if row["newest_us"] is None else round(now - row["newest_us"] / 1e6, 1))
+        for row in reduce(DataFrame.union, counted).collect()
+    }
+
+
+def accepted_orphans(spark: SparkSession, settings: Settings, feed: Feed) -> int:
+    """Accepted events that refer to an unknown thing; what nothing is known of in this lake is not asked for."""
+    referred = {
+        field: silver_table(FEEDS[name])
+        for field, name in feed.references.items()
+        if storage.exists(spark, settings, silver_table(FEEDS[name]).name)
+    }
+    if not referred or not storage.exists(spark, settings, silver_table(feed).name):
+        return 0
+    events = storage.read(spark, settings, silver_table(feed).name).groupBy(*referred).count()
+    for name, table in referred.items():
+        known = storage.read(spark, settings, table.name).select(F.col(table.keys[0]).alias(name))
+        events = events.join(known.withColumn(f"{name}__is_known", F.lit(True)), on=name, how="left")
+    is_orphan = reduce(
+        Column.__or__, (F.col(name).isNotNull() & F.col(f"{name}__is_known").isNull() for name in referred)
+    )
+    return int(events.where(is_orphan).agg(F.coalesce(F.sum("count"), F.lit(0))).collect()[0][0])
+
+
+def by_feed(spark: SparkSession, settings: Settings, table: Table) -> dict[str, int]:
+    """Rows of a table by feed; of the orphans those that wait, as the others count in quarantine."""
+    if not storage.exists(spark, settings, table.name):
+        return {}
+    rows = storage.read(spark, settings, table.name)
+    if table == ORPHANS:
+        rows = rows.where("stands_in = 'waiting'")
+    return {row["feed"]: row["count"] for row in rows.groupBy("feed").count().collect()}
+
+
+def open_alerts(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    """Open alerts by rule."""
+    standing = storage.read(spark, settings, ALERTS.name).where("state = 'open'")
+    return {row["rule"]: row["count"] for row in standing.groupBy("rule").count().orderBy("rule").collect()}
+
+
+def quarantine_codes(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    """Quarantined lines by reason; one with two reasons counts for each."""
+    rows = storage.read(spark, settings, QUARANTINE.name)
+    codes = rows.select(F.explode("reasons.code").alias("code"))
+    return {row["code"]: row["count"] for row in codes.groupBy("code").count().orderBy("code").collect()}
+
+
+def unknown_fields(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    """Accepted lines by field that no feed declares, as `feed.field`."""
+    if not storage.exists(spark, settings, UNKNOWN_FIELDS.name):
+        return {}
+    lines = (
+        storage.read(spark, settings, UNKNOWN_FIELDS.name).groupBy("feed", "field").agg(F.sum("lines").alias("lines"))
+    )
+    return {f"{row['feed']}.{row['field']}": row["lines"] for row in lines.orderBy("feed", "field").collect()}

@@ -1,0 +1,33 @@
+"""What a job of the line offers to run: streams by name, each with the moment from which it can start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from lake.settings import Settings
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One streaming query: its name (also that of its checkpoint) and how it is started, continuous or to drain.
+
+    `rank` orders the streams of a job where they drain one after the other: those that others refer to come first.
+    """
+
+    name: str
+    start: Callable[[bool], StreamingQuery]
+    rank: int = 0
+
+
+class Job(Protocol):
+    """A module of this package with the streams of one layer."""
+
+    JOB: str
+
+    def streams(self, spark: SparkSession, settings: Settings) -> list[Stream]:
+        """The streams that can start now; later calls may give more, as tables come to be."""

@@ -1,0 +1,96 @@
+"""Care of tables, the archive of finished files, and columns that a newer version declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.errors import SchemaError, SettingError
+from lake.settings import Settings, load_settings
+from spark_jobs import pipeline
+from spark_jobs.care import MANY_FILES, care, crowded
+from spark_jobs.inventory import take_inventory
+from spark_jobs.reconciliation import close_run
+
+
+def test_only_folders_with_many_files_are_crowded() -> None:
+    many = [f"t/day=1/{n}.parquet" for n in range(MANY_FILES + 1)]
+    few = [f"t/day=2/{n}.parquet" for n in range(MANY_FILES)]
+    assert crowded(many + few) == ["t/day=1"]
+    assert crowded([]) == []
+
+
+def test_care_compacts_archives_and_changes_no_row_and_the_streams_go_on(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    settings = replace(settings, max_files_per_trigger=1, finished_files="archive")
+    for number in range(MANY_FILES + 2):
+        land([transaction(f"e{number}"), "bad"], f"{number}.jsonl")
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze", "silver"])
+    assert close_run(spark, settings).feeds["transactions"].is_consistent
+    before = storage.read(spark, settings, "bronze.transactions").orderBy("source_file", "line_number").collect()
+    done = {table.table: table for table in care(spark, settings)}
+    assert done["bronze.transactions"].files_after < MANY_FILES < done["bronze.transactions"].files_before
+    assert (
+        storage.read(spark, settings, "bronze.transactions").orderBy("source_file", "line_number").collect() == before
+    )
+    # Finished files lie in the archive, and count as before.
+    assert list(settings.local_path("inbox", "transactions").iterdir()) == []
+    assert len(list(settings.local_path("archive", "transactions").rglob("*.jsonl"))) == MANY_FILES + 2
+    land([transaction("new")], "new.jsonl")
+    pipeline.run(spark, settings, continuous=False)
+    status = close_run(spark, settings, with_parity=True)
+    assert status.is_consistent, status.as_dict()
+    assert status.feeds["transactions"].silver == MANY_FILES + 3
+
+
+def test_a_file_that_changes_after_it_was_counted_is_named_and_stays(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    settings = replace(settings, finished_files="archive")
+    file = land([transaction("a")])
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze", "silver"])
+    close_run(spark, replace(settings, finished_files="keep"))
+    file.write_text(transaction("a") + "\n" + transaction("b") + "\n")
+    status = close_run(spark, settings)
+    assert status.changed_files == ["transactions/a.jsonl"]
+    assert status.feeds["transactions"].changed_files == 1
+    assert file.exists()
+    assert take_inventory(spark, settings).lines("transactions") == 1
+
+
+def test_lines_of_files_that_no_stream_has_taken_are_pending_not_lost(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    land([transaction("a"), transaction("b")])
+    counts = close_run(spark, settings).feeds["transactions"]
+    assert (counts.lines, counts.pending, counts.difference, counts.is_consistent) == (2, 2, 0, False)
+
+
+def test_a_new_column_is_named_at_the_start_and_added_by_evolve(spark: SparkSession, settings: Settings) -> None:
+    table = f"delta.`{settings.table_path('silver.transactions')}`"
+    spark.sql(f"alter table {table} set tblproperties ('delta.columnMapping.mode' = 'name')")
+    spark.sql(f"alter table {table} drop column channel")
+    with pytest.raises(SchemaError, match=r"silver.transactions lacks the column channel.*risklake evolve"):
+        storage.require_matching_checkpoint(spark, settings, "silver_transactions", ["silver.transactions"])
+    assert storage.add_missing_columns(spark, settings, "silver.transactions") == ["channel"]
+    assert storage.missing_columns(spark, settings, "silver.transactions") == []
+
+
+def test_a_column_of_another_type_is_refused_with_the_way_out(spark: SparkSession, settings: Settings) -> None:
+    table = f"delta.`{settings.table_path('silver.transactions')}`"
+    spark.sql(f"alter table {table} set tblproperties ('delta.columnMapping.mode' = 'name')")
+    spark.sql(f"alter table {table} drop column quantity")
+    spark.sql(f"alter table {table} add column quantity string")
+    with pytest.raises(SchemaError, match=r"quantity is string in the lake.*declared as int.*reset --layer silver"):
+        storage.missing_columns(spark, settings, "silver.transactions")
+
+
+def test_a_setting_outside_its_choices_is_refused() -> None:
+    with pytest.raises(SettingError, match="finished_files must be one of keep, archive, and flag says 'burn'"):
+        load_settings({"finished_files": "burn"}, environment={})

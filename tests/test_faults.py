@@ -1,0 +1,269 @@
+"""The harness of kills: its parts, and a short run of it; `python -m benchmarks.faults` is the long one."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from benchmarks.faults.checkpoint_faults import newest
+from benchmarks.faults.deliveries import Delivery, cut, deliveries
+from benchmarks.faults.half_way import is_one_clear_line
+from benchmarks.faults.landing import Landing
+from benchmarks.faults.points import (
+    BETWEEN_TWO_TABLES,
+    COMMITTED_NOT_NOTED,
+    DURING_OPTIMIZE,
+    OFFSETS_WRITTEN,
+    POINTS,
+    Aim,
+    Moment,
+    Point,
+    Watcher,
+    aims,
+    unnoted,
+)
+from benchmarks.faults.programs import ORPHANS, Ending, Programs
+from benchmarks.faults.rounds import Record, Strike, one_round
+from benchmarks.faults.verdict import Content, differing, judge
+from lake.inbox import is_visible
+from lake.settings import Settings, load_settings
+from spark_jobs import pipeline
+
+COMMIT = f"{1:020}.json"
+
+
+def put(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"")
+
+
+def test_the_same_seed_gives_the_same_aims_and_each_point_comes_up_as_often() -> None:
+    some = list(islice(aims(7), 5 * len(POINTS)))
+    assert some == list(islice(aims(7), 5 * len(POINTS)))
+    assert some != list(islice(aims(8), 5 * len(POINTS)))
+    assert Counter(aim.point.name for aim in some) == dict.fromkeys((point.name for point in POINTS), 5)
+
+
+def test_an_aim_lets_moments_pass_but_never_the_last_of_the_line() -> None:
+    aim = Aim(COMMITTED_NOT_NOTED, skip=2)
+    assert [aim.takes(Moment("silver.users", COMMIT), passed) for passed in range(3)] == [False, False, True]
+    assert aim.takes(Moment("alerts.alerts", COMMIT), 0)
+
+
+def test_an_aim_at_a_place_takes_no_other() -> None:
+    aim = Aim(COMMITTED_NOT_NOTED, place="silver.users")
+    assert aim.takes(Moment("silver.users", COMMIT), 0)
+    assert not aim.takes(Moment("alerts.alerts", COMMIT), 9)
+
+
+@pytest.mark.parametrize(
+    ("point", "file", "place"),
+    [
+        (OFFSETS_WRITTEN, "checkpoints/silver_users/offsets/3", "silver_users"),
+        (BETWEEN_TWO_TABLES, f"silver/orphans/_delta_log/{COMMIT}", "silver.orphans"),
+        (BETWEEN_TWO_TABLES, f"bronze/users/_delta_log/{COMMIT}", "bronze.users"),
+        (COMMITTED_NOT_NOTED, f"silver/users_history/_delta_log/{COMMIT}", "silver.users_history"),
+        (DURING_OPTIMIZE, "silver/users/part-0.snappy.parquet", "silver.users"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_point_is_recognised_once_by_what_appears_in_its_folder(
+    tmp_path: Path, point: Point, file: str, place: str
+) -> None:
+    watcher = Watcher(point, tmp_path)
+    assert watcher.look() == []
+    put(tmp_path / file)
+    assert watcher.look() == [Moment(place, Path(file).name)]
+    assert watcher.look() == []
+
+
+@pytest.mark.parametrize(
+    ("point", "file"),
+    [
+        (OFFSETS_WRITTEN, "checkpoints/silver_users/offsets/.3.1f.tmp"),
+        (COMMITTED_NOT_NOTED, f"silver/users/_delta_log/{0:020}.json"),
+        (COMMITTED_NOT_NOTED, f"silver/users/_delta_log/.{COMMIT}.1f.tmp"),
+        (COMMITTED_NOT_NOTED, f"monitoring/files/_delta_log/{COMMIT}"),
+        (DURING_OPTIMIZE, f"silver/users/_delta_log/{COMMIT}"),
+    ],
+)
+def test_what_is_half_written_or_of_another_kind_is_no_point(tmp_path: Path, point: Point, file: str) -> None:
+    watcher = Watcher(point, tmp_path)
+    put(tmp_path / file)
+    assert watcher.look() == []
+
+
+def test_what_lay_there_before_is_no_moment_and_two_in_one_tick_are_two(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints" / "bronze" / "offsets"
+    put(folder / "0")
+    watcher = Watcher(OFFSETS_WRITTEN, tmp_path)
+    put(folder / "1")
+    assert watcher.look() == [Moment("bronze", "1")]
+    before = folder.stat().st_mtime_ns
+    put(folder / "2")
+    os.utime(folder, ns=(before, before))
+    assert watcher.look() == [Moment("bronze", "2")]
+
+
+def test_a_query_is_amid_a_micro_batch_until_it_has_noted_it(tmp_path: Path) -> None:
+    put(tmp_path / "checkpoints" / "bronze" / "offsets" / "10")
+    put(tmp_path / "checkpoints" / "bronze" / "commits" / "9")
+    assert unnoted(tmp_path) == ["bronze"]
+    put(tmp_path / "checkpoints" / "bronze" / "commits" / "10")
+    assert unnoted(tmp_path) == []
+    assert newest(tmp_path, "bronze", "commits") == tmp_path / "checkpoints" / "bronze" / "commits" / "10"
+    assert newest(tmp_path, "silver_users", "commits") is None
+
+
+def test_tables_differ_where_rows_or_hashes_do_and_an_absent_one_is_an_empty_one() -> None:
+    expected = {"a": Content(2, 11), "b": Content(1, 5), "c": Content(3, 7)}
+    assert differing(expected, dict(expected)) == []
+    assert differing(expected, expected | {"a": Content(3, 11), "b": Content(1, 6)}) == ["a", "b"]
+    assert differing({"a": Content()}, {"d": Content()}) == []
+    assert differing({}, {"d": Content(1, 1)}) == ["d"]
+
+
+def test_lines_are_cut_into_pieces_that_are_all_of_them_in_order() -> None:
+    lines = [str(number).encode() for number in range(10)]
+    assert [len(piece) for piece in cut(lines, 4)] == [3, 3, 3, 1]
+    assert [line for piece in cut(lines, 4) for line in piece] == lines
+    assert cut([], 4) == []
+
+
+def test_deliveries_are_in_the_order_of_their_times_and_users_come_midway(tmp_path: Path) -> None:
+    made = deliveries(tmp_path, files=20, rows=200, seed=7)
+    times = [delivery.modified_ns for delivery in made]
+    assert times == sorted(set(times))
+    feeds = [delivery.feed for delivery in made]
+    assert set(feeds) == {"users", "merchants", "transactions", "orders", "disputes"}
+    assert 0.2 * len(feeds) < feeds.index("users") < 0.6 * len(feeds)
+    names = [(delivery.feed, delivery.source.name) for delivery in made]
+    assert len(set(names)) == len(names)
+    assert all(is_visible(name) for _, name in names)
+    assert sum(delivery.source.stat().st_size == 0 for delivery in made) == 2
+
+
+def test_files_land_in_proportion_and_whole_or_on_purpose_in_halves(tmp_path: Path) -> None:
+    source = tmp_path / "made" / "a.jsonl"
+    source.parent.mkdir()
+    source.write_bytes(b"one\ntwo\n")
+    two = [Delivery("users", source, 10**18), Delivery("users", source.with_name("b.jsonl"), 2 * 10**18)]
+    source.with_name("b.jsonl").write_bytes(b"")
+    landing = Landing(tmp_path / "lake", two)
+    landing.land_up_to(0.1)
+    assert landing.landed == 0
+    landing.land_up_to(0.1, at_least=1)
+    landed = tmp_path / "lake" / "inbox" / "users" / "a.jsonl"
+    assert (landed.read_bytes(), landed.stat().st_mtime_ns, landing.is_done) == (b"one\ntwo\n", 10**18, False)
+    landing.land_up_to(1.0)
+    assert landing.is_done
+    broken = Landing(tmp_path / "broken", two[:1], is_in_place=True)
+    broken.land_up_to(1.0)
+    assert (tmp_path / "broken" / "inbox" / "users" / "a.jsonl").read_bytes() == b"one\n"
+    put(tmp_path / "broken" / "checkpoints" / "bronze" / "commits" / "0")
+    broken.finish()
+    assert (tmp_path / "broken" / "inbox" / "users" / "a.jsonl").read_bytes() == b"one\ntwo\n"
+
+
+def test_kills_are_counted_by_point_and_place() -> None:
+    record = Record(
+        [Strike("random", "by the clock", 1.0, []), *2 * [Strike("offsets_written", "bronze", 2.0, ["bronze"])]]
+    )
+    assert record.by_point() == {"offsets_written": {"bronze": 2}, "random": {"by the clock": 1}}
+    record.note(Ending(7, 1.0, "counting\nrisklake: Lines are lost\n"))
+    assert record.complaints == ["exit code 7: risklake: Lines are lost"]
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "expected"),
+    [
+        (8, "bronze: 1 of 2 files\nrisklake: The disk is full\n", True),
+        (0, "risklake: The disk is full\n", False),
+        (1, "Traceback (most recent call last):\nOSError\n", False),
+        (8, "risklake: a\nrisklake: b\n", False),
+    ],
+)
+def test_a_clear_end_is_one_line_and_an_exit_code(code: int, said: str, expected: bool) -> None:
+    assert is_one_clear_line(Ending(code, 1.0, said)) is expected
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Callable[[str], tuple[Settings, Landing]]:
+    """Lakes that the same few small deliveries come into."""
+    made = [
+        Delivery(delivery.feed, delivery.source, delivery.modified_ns)
+        for delivery in deliveries(tmp_path, files=20, rows=120, seed=7)
+    ]
+
+    def lake(name: str) -> tuple[Settings, Landing]:
+        environment = {"LAKE_ROOT": str(tmp_path / name), "RISKLAKE_ORPHANS": ORPHANS}
+        return load_settings(environment=environment, folder=tmp_path), Landing(tmp_path / name, made)
+
+    return lake
+
+
+def killed_at(
+    settings: Settings, landing: Landing, rounds: list[tuple[float, Aim]], broken: str | None = None
+) -> Record:
+    """Land up to a share of the files and kill at a place, round by round."""
+    record = Record()
+    programs = Programs(Path(settings.lake_root), Path(settings.lake_root + ".logs"), broken)
+    for share, aim in rounds:
+        landing.land_up_to(share)
+        one_round(programs, aim, record, files_per_trigger=1000)
+    return record
+
+
+@pytest.mark.end_to_end
+def test_kills_at_named_points_cost_nothing_and_double_nothing(
+    spark: SparkSession, small: Callable[[str], tuple[Settings, Landing]]
+) -> None:
+    reference, whole = small("reference")
+    whole.land_up_to(1.0)
+    pipeline.run(spark, reference, continuous=False)
+    killed, landing = small("killed")
+    rounds = [
+        (0.4, Aim(OFFSETS_WRITTEN, place="silver_transactions")),
+        (0.4, Aim(BETWEEN_TWO_TABLES, place="silver.orphans")),
+        (0.7, Aim(COMMITTED_NOT_NOTED, place="silver.users_history")),
+        (0.7, Aim(COMMITTED_NOT_NOTED, place="features.user_5m")),
+        (0.9, Aim(BETWEEN_TWO_TABLES, place="bronze.transactions")),
+        (0.9, Aim(COMMITTED_NOT_NOTED, place="alerts.alerts")),
+    ]
+    record = killed_at(killed, landing, rounds)
+    assert [(strike.point, strike.place) for strike in record.strikes] == [
+        (aim.point.name, aim.place) for _, aim in rounds
+    ]
+    assert all(strike.amid for strike in record.strikes)
+    landing.land_up_to(1.0)
+    pipeline.run(spark, replace(killed, max_files_per_trigger=2), continuous=False)
+    verdict = judge(spark, reference, killed)
+    assert verdict.differences == []
+    assert verdict.unsound == []
+    assert verdict.rows["silver.transactions"] > 100
+    assert verdict.rows["silver.orphans"] > 0
+
+
+@pytest.mark.end_to_end
+def test_the_verdict_is_red_where_a_write_forgets_its_transaction(
+    spark: SparkSession, small: Callable[[str], tuple[Settings, Landing]]
+) -> None:
+    reference, whole = small("reference")
+    killed, landing = small("killed")
+    whole.land_up_to(0.1)
+    pipeline.run(spark, reference, continuous=False)
+    record = killed_at(killed, landing, [(0.1, Aim(BETWEEN_TWO_TABLES, place="bronze.transactions"))], "transaction")
+    assert [strike.amid for strike in record.strikes] == [["bronze"]]
+    pipeline.run(spark, killed, continuous=False)
+    verdict = judge(spark, reference, killed)
+    assert not verdict.is_equal
+    doubled = {found.table: found.only_killed for found in verdict.differences}
+    assert doubled["bronze.transactions"] == verdict.rows["bronze.transactions"]
+    assert any("transactions misses" in said for said in verdict.unsound)
