@@ -64,7 +64,7 @@ def show_status(status: Status) -> None:
     console.print(f"features.user_5m: {status.feature_rows:,} rows; {parity}", highlight=False, soft_wrap=True)
     _counts("Open alerts by rule", "rule", status.alerts)
     _counts("Quarantine by reason", "reason", status.quarantine)
-    _counts("Fields that no feed declares (kept in `rest`)", "field", status.unknown_fields)
+    _counts("Undeclared fields", "field", status.unknown_fields)
     console.print(freshness_line(status.freshness_s), highlight=False, soft_wrap=True)
 
 

@@ -40,9 +40,8 @@ def strangers(settings: Settings) -> list[str]:
 
 def _name_strangers(settings: Settings, stages: Stages) -> None:
     if settings.has_demo_key:
-        stages.console.print(
-            "Personal data is masked with the demo key; set RISKLAKE_MASKING_KEY for data of real people"
-        )
+        words = "Personal data is masked with the demo key; set RISKLAKE_MASKING_KEY for data of real people"
+        stages.console.print(words, soft_wrap=True)
     for name in strangers(settings):
         known = f"the feeds are {', '.join(FEEDS)}, their files {', '.join(SUFFIXES)}"
         stages.console.print(f"{name} is left alone: {known}", highlight=False, markup=False)
