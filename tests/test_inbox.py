@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
 from lake.feeds import TRANSACTIONS
-from lake.inbox import is_visible, visible_files
+from lake.inbox import count_lines, is_visible, visible_files
 from lake.settings import Settings, load_settings
 from risklake.streaming import strangers
 from spark_jobs import pipeline
