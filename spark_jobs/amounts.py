@@ -4,7 +4,8 @@ What has two readings is refused, never guessed. Each function takes the text of
 true where the value was a JSON number: a plain decimal, perhaps with an exponent, in which nothing is ambiguous. A null
 `is_number` counts as false; a null text has neither value, currency nor fault.
 
-`$` alone is taken for USD and `¥` alone for JPY, although other countries write them too.
+`$` alone is taken for USD and `¥` alone for JPY, although other countries write them too; the amount does not depend on
+it. A currency may be named once, by its code in capitals or a symbol, before the number or behind it.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def amount_value(text: Column, is_number: Column) -> Column:
 
     `-12.50`, `12.50-` and `(12.50)` are below 0. Three digits behind the only separator are a group of thousands in a
     currency of at most two decimals (`Rp 1.250`), unless only decimals can stand there (`0.125`, `1250.125`).
+    More than 100 digits on end are no amount.
     """
     spelled = F.translate(
         # A text that is no amount becomes `p`, and so null.
@@ -66,7 +68,7 @@ def amount_value(text: Column, is_number: Column) -> Column:
 
 
 def amount_currency(text: Column, is_number: Column) -> Column:
-    """The ISO 4217 code that the text names, by a code in capitals or a symbol, before or behind; null if none."""
+    """The ISO 4217 code that a text spelt as an amount names, `$` as USD and `¥` as JPY; null if it names none."""
     named = F.regexp_replace(text, rf"(?s){_amount()}|.+", "${before}${behind}")
     names = SYMBOLS | {code: code for code in currencies()}
     by_name = F.create_map(*(F.lit(part) for item in names.items() for part in item))

@@ -26,7 +26,8 @@ _NAME = rf"(?i:{'|'.join(f'{name[:3]}(?:{name[3:]})?' for name in MONTHS)})"
 _TIME = r"[Tt ](?<time>\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?)"
 _ZONE = r"(?<zone>[Zz]|[+-]\d\d(?::?\d\d)?)"
 
-# What Spark's own cast reads rightly; most producers write so.
+# Most producers write so, and Spark's own cast reads it.
+_ISO_DAY = r"^\d{4}-\d\d-\d\d\z"
 _FULL = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\z"
 
 _SHORT_NAME = rf"(?={_NAME}[ ])(?<month>[A-Za-z]{{3}})[A-Za-z]*+"
@@ -65,8 +66,10 @@ def time_value(text: Column) -> Column:
     rewritten = F.regexp_replace(text, rf"(?s)^{_GAP}(?:{_DATE})(?:{_TIME}{_ZONE})?{_GAP}\z|.+", _REWRITTEN)
     # Without a zone Spark would take the session's.
     with_time = F.regexp_replace(rewritten, r"T\z", "T00:00Z")
-    return F.when(text.rlike(_FULL), text.try_cast("timestamp")).otherwise(
-        F.try_to_timestamp(with_time, F.lit(_FORMAT))
+    return (
+        F.when(text.rlike(_FULL), text.try_cast("timestamp"))
+        .when(text.rlike(_ISO_DAY), F.concat(text, F.lit("T00:00:00Z")).try_cast("timestamp"))
+        .otherwise(F.try_to_timestamp(with_time, F.lit(_FORMAT)))
     )
 
 

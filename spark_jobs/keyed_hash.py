@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
-from pyspark import SparkContext
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+from pyspark.sql.utils import get_active_spark_context
 
 _BLOCK_BYTES = 64
 
@@ -22,14 +23,11 @@ def hmac_sha256(message: Column, key: bytes) -> Column:
 def _hidden(constants: list[bytes]) -> list[Column]:
     """Constants that Spark shows as `masking_key(0)`, `masking_key(1)` and so on.
 
-    A literal would stand in every plan. `spark.sql.redaction.string.regex` takes it out of `explain` only: the names
-    of unaliased columns, `repr`, and the plan that is part of each AnalysisException (which PySpark also logs) show it.
-    A Scala list is a function from position to element, so Spark takes it for one and never prints what it holds.
+    A literal would be printed with every plan. `spark.sql.redaction.string.regex` takes it out of `explain` alone: the
+    names of unaliased columns show it, and so does the plan inside each AnalysisException, which PySpark also logs.
+    A Scala list is a function from position to element; as such Spark calls it, and never prints what it holds.
     """
-    context = SparkContext._active_spark_context
-    jvm = context._jvm if context else None
-    if jvm is None:
-        raise RuntimeError("A Column needs a session")
+    jvm: Any = get_active_spark_context()._jvm
     function = jvm.org.apache.spark.sql.expressions.SparkUserDefinedFunction(
         jvm.PythonUtils.toSeq(constants),
         jvm.org.apache.spark.sql.types.DataTypes.BinaryType,
@@ -37,6 +35,7 @@ def _hidden(constants: list[bytes]) -> list[Column]:
         jvm.scala.Option.empty(),  # nor do the bytes
         jvm.scala.Option.apply("masking_key"),
         False,  # never null
-        True,  # deterministic
+        True,  # the same each time
     )
-    return [Column(function.apply(jvm.PythonUtils.toSeq([F.lit(position)._jc]))) for position in range(len(constants))]
+    positions = range(len(constants))
+    return [Column(function.apply(jvm.PythonUtils.toSeq([F.lit(position)._jc]))) for position in positions]

@@ -1,6 +1,6 @@
-"""Personal data in text becomes keyed tokens: equal values give equal tokens, and without the key none can be told.
+"""Personal data in text becomes keyed tokens: equal values give equal tokens, which nobody can tell without the key.
 
-All of it runs in Spark itself, without Python. A text that cannot hold personal data costs one look at it.
+All of it runs in Spark itself, without Python workers. Text that cannot hold personal data costs one cheap look.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from spark_jobs.keyed_hash import hmac_sha256
-from spark_jobs.personal_patterns import CARD, CARD_BEGINS, CARD_DIGITS, CARD_ENDS, EMAIL, PHONE, card_candidate
+from spark_jobs.personal_patterns import (
+    CARD,
+    CARD_ALONE,
+    CARD_AT_START,
+    CARD_MARKS,
+    CUT,
+    EMAIL,
+    MARKED_CARD,
+    NUMBER_MAYBE,
+    PHONE,
+    SHORTEST_NUMBER_BYTES,
+)
 
 EMAIL_KIND, CARD_KIND, PHONE_KIND = "email", "card", "phone"
 _TOKEN_DIGITS = 32
-# Nothing shorter, in bytes, holds nine digits.
-_SHORTEST_NUMBER = 9
 # What `str.strip` takes off.
 _WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
@@ -24,8 +33,8 @@ _WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace(
 def token(value: Column, kind: str, key: bytes) -> Column:
     """`<kind>_<32 hex digits>`: the first half of HMAC-SHA256(key, `<kind>:<normalised value>`); null for null.
 
-    Normalised: an `email` is trimmed and lower-cased; of a `card` and a `phone` only the digits 0 to 9 count, of a
-    phone without a leading 00; anything else is trimmed.
+    Normalised: an `email` is trimmed and lower-cased; of a `card` only the digits 0 to 9 count, and of a `phone` too,
+    without a leading 00; anything else is trimmed.
     """
     digest = hmac_sha256(F.concat(F.lit(f"{kind}:"), _normalised(value.cast("string"), kind)), key)
     return F.concat(F.lit(f"{kind}_"), F.substring(digest, 1, _TOKEN_DIGITS))
@@ -34,80 +43,81 @@ def token(value: Column, kind: str, key: bytes) -> Column:
 def mask_free_text(text: Column, key: bytes) -> Column:
     """The text with each e-mail address, payment card number and phone number replaced by its token; null for null.
 
-    Where they overlap, e-mail addresses go first, then cards, then phones. All else stays as it is.
+    Where they overlap, e-mail addresses go first, then cards, then phones. All else stays as it is. Text of JSON is
+    read as text: a number without quotes becomes a token without quotes.
     """
-    without_phones = _replacing(PHONE, PHONE_KIND, key, lambda rest: rest)
 
-    def without_cards(rest: Column) -> Column:
-        return _bound(_cards_of(rest), lambda cards: _replacing(cards, CARD_KIND, key, without_phones)(rest))
+    def without_phones(part: Column) -> Column:
+        return _replaced(part, PHONE, PHONE_KIND, key)
 
-    masked = _replacing(EMAIL, EMAIL_KIND, key, without_cards)(text)
-    return F.when(_is_suspicious(text), masked).otherwise(text)
+    def without_cards(part: Column) -> Column:
+        return _bound(_with_marks(part), lambda marked: _replaced(marked, MARKED_CARD, CARD_KIND, key, without_phones))
+
+    def without_numbers(part: Column) -> Column:
+        return F.when(_may_hold_number(part), without_cards(part)).otherwise(part)
+
+    # Nothing personal goes across a separator of records: split there, the text can be cut and marked with it.
+    masked = F.transform(
+        F.split(text, CUT, -1), lambda record: _replaced(record, EMAIL, EMAIL_KIND, key, without_numbers)
+    )
+    return F.when(holds_personal(text), F.array_join(masked, CUT)).otherwise(text)
 
 
 def mask_identifier(text: Column, key: bytes) -> Column:
-    """The identifier, or its token where it contains an e-mail address or is a card number; null for null."""
-    bare = F.btrim(text, F.lit(_WHITE_SPACE))
-    is_card = bare.rlike(rf"\A{CARD}\z") & _is_luhn(bare)
+    """The token of an identifier that contains an e-mail address or is a card number; any other as it is, and null."""
     return (
-        F.when(F.contains(text, F.lit("@")) & text.rlike(EMAIL), token(text, EMAIL_KIND, key))
-        .when(_may_hold_number(text) & is_card, token(text, CARD_KIND, key))
+        F.when(_holds_email(text), token(text, EMAIL_KIND, key))
+        .when(text.rlike(CARD_ALONE) & _is_luhn(text), token(text, CARD_KIND, key))
         .otherwise(text)
     )
 
 
 def holds_personal(text: Column) -> Column:
     """Whether `mask_free_text` would change the text; false for null."""
-    is_found = text.rlike(EMAIL) | text.rlike(PHONE) | (F.size(_cards(text)) > 0)
-    return F.when(_is_suspicious(text), is_found).otherwise(F.lit(False))
+    holds_card = F.exists(_card_candidates(text), lambda candidate: _mark(candidate) != "")
+    holds_number = _may_hold_number(text) & (text.rlike(PHONE) | holds_card)
+    return F.coalesce(_holds_email(text) | holds_number, F.lit(False))
 
 
-def _is_suspicious(text: Column) -> Column:
-    return F.contains(text, F.lit("@")) | (_may_hold_number(text) & text.rlike(f"{PHONE}|{CARD}"))
+def _holds_email(text: Column) -> Column:
+    return F.contains(text, F.lit("@")) & text.rlike(EMAIL)
 
 
 def _may_hold_number(text: Column) -> Column:
-    return F.octet_length(text) >= _SHORTEST_NUMBER
+    return (F.octet_length(text) >= SHORTEST_NUMBER_BYTES) & text.rlike(NUMBER_MAYBE)
 
 
-def _replacing(
-    pattern: Column | str, kind: str, key: bytes, beside: Callable[[Column], Column]
-) -> Callable[[Column], Column]:
-    """Replaces what matches by its token, and passes what lies before, between and behind to `beside`."""
-    regex = F.lit(pattern) if isinstance(pattern, str) else pattern
-
-    def replaced(text: Column) -> Column:
-        found = F.regexp_extract_all(text, regex, F.lit(0))
-        # There is one gap more than there are matches.
-        pieces = F.zip_with(
-            F.split(text, regex, -1),
-            found,
-            lambda gap, match: F.concat(beside(gap), F.coalesce(token(match, kind, key), F.lit(""))),
-        )
-        return F.array_join(pieces, "")
-
-    return replaced
+def _replaced(
+    text: Column, regex: str, kind: str, key: bytes, beside: Callable[[Column], Column] = lambda part: part
+) -> Column:
+    """Each match becomes its token; what lies before, between and behind the matches goes through `beside`."""
+    tokens = F.transform(F.regexp_extract_all(text, F.lit(regex), F.lit(0)), lambda match: token(match, kind, key))
+    # Split by the regex itself, Spark would compile it for each text anew.
+    gaps = F.split(F.regexp_replace(text, regex, CUT), CUT, -1)
+    # There is one gap more than there are tokens.
+    pieces = F.zip_with(gaps, tokens, lambda gap, name: F.concat(beside(gap), F.coalesce(name, F.lit(""))))
+    return F.array_join(pieces, "")
 
 
-def _cards_of(text: Column) -> Column:
-    """A regular expression for the card numbers in this text, the longest first; for none, one that never matches."""
-    return F.concat(
-        F.lit(f"{CARD_BEGINS}(?:"),
-        F.array_join(F.array_append(_cards(text), F.lit("(?!)")), "|"),
-        F.lit(f"){CARD_ENDS}"),
+def _with_marks(text: Column) -> Column:
+    """The text with a mark before each card number in it, also where one begins inside another."""
+    marks = F.concat(F.array(F.lit("")), F.transform(_card_candidates(text), _mark))
+    parts = F.split(F.regexp_replace(text, f"(?={CARD})", CUT), CUT, -1)
+    return F.array_join(F.zip_with(marks, parts, lambda mark, part: F.concat(mark, part)), "")
+
+
+def _card_candidates(text: Column) -> Column:
+    # A match would hide those that begin inside it: each is looked for ahead of the place where it begins.
+    return F.regexp_extract_all(text, F.lit(f"(?=({CARD}))"), F.lit(1))
+
+
+def _mark(candidate: Column) -> Column:
+    """The mark of the longest card number that the candidate begins with; empty where it begins with none."""
+    of_lengths = (
+        F.when(_is_luhn(F.regexp_extract(candidate, regex, 0)), CARD_MARKS[digits])
+        for digits, regex in reversed(CARD_AT_START.items())
     )
-
-
-def _cards(text: Column) -> Column:
-    # A match hides what begins inside it; looking ahead, each number is found wherever it begins and ends.
-    found = [
-        F.regexp_extract_all(text, F.lit(f"(?=({CARD_BEGINS}{card_candidate(str(count))}{CARD_ENDS}))"), F.lit(1))
-        for count in reversed(CARD_DIGITS)
-    ]
-    numbers = F.when(text.rlike(CARD), F.array_distinct(F.flatten(F.array(*found)))).otherwise(
-        F.array().cast("array<string>")
-    )
-    return F.filter(numbers, _is_luhn)
+    return F.coalesce(*of_lengths, F.lit(""))
 
 
 def _is_luhn(number: Column) -> Column:
@@ -128,5 +138,5 @@ def _normalised(value: Column, kind: str) -> Column:
 
 
 def _bound(value: Column, use: Callable[[Column], Column]) -> Column:
-    # Spark would work out an expression again wherever it is used; a variable of a lambda is worked out once.
+    # Spark works an expression out again wherever it stands; the variable of a lambda is worked out once.
     return F.transform(F.array(value), use)[0]

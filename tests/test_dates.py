@@ -56,7 +56,7 @@ REFUSED: dict[str, list[str]] = {
     ],
 }
 
-FLAT = [(text, code) for code, texts in REFUSED.items() for text in texts]
+BAD = [(text, code) for code, texts in REFUSED.items() for text in texts]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -78,7 +78,7 @@ def midnight(day: date) -> int:
 @pytest.fixture(scope="module")
 def verdicts(spark: SparkSession) -> dict[str, Row]:
     """Every text of this module, read in one go."""
-    texts = [*READ, *(text for text, _ in FLAT)]
+    texts = [*READ, *(text for text, _ in BAD)]
     return dict(zip(texts, read(spark, texts), strict=True))
 
 
@@ -88,7 +88,7 @@ def test_a_date_or_time_is_read(verdicts: dict[str, Row], text: str) -> None:
     assert (verdicts[text]["value"], verdicts[text]["fault"]) == (expected, None)
 
 
-@pytest.mark.parametrize(("text", "code"), FLAT, ids=[f"{code}: {text[:35]}" for text, code in FLAT])
+@pytest.mark.parametrize(("text", "code"), BAD, ids=[f"{code}: {text[:35]}" for text, code in BAD])
 def test_what_cannot_be_read_is_refused(verdicts: dict[str, Row], text: str, code: str) -> None:
     assert (verdicts[text]["value"], verdicts[text]["fault"]) == (None, code)
 

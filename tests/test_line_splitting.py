@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from csv import reader
 from pathlib import Path
 
 import pytest
@@ -162,3 +164,13 @@ def test_records_do_not_depend_on_where_blocks_end(content: bytes, size: int, sc
     with limits(READ_BYTES=size):
         assert rows_and_headers(path) == whole
         assert count_lines(path, csv_allowed=True) == len(whole)
+
+
+@settings(deadline=None, max_examples=200)
+@given(content=st.lists(st.sampled_from(['"', '"', ",", "\n", "a", '""'])).map("".join))
+def test_records_are_those_that_python_finds(content: str, scratch: Path) -> None:
+    path = scratch / "f.csv"
+    path.write_text("a,b\n" + content)
+    records = [(row.line or b"").decode() for row in rows(path) if row.number]
+    values = [next(reader([record])) for record in records]
+    assert values == list(reader(io.StringIO(content)))
