@@ -57,10 +57,14 @@ def crowded(files: list[str]) -> list[str]:
 def _care_for(spark: SparkSession, settings: Settings, name: str) -> Care:
     before = storage.data_files(spark, settings, name)
     expired = _expire(spark, settings, name)
+    after = before
     if crowded(before):
         storage.compact(spark, settings, name)
-    storage.vacuum(spark, settings, name, settings.keep_old_files_hours)
-    return Care(name, len(before), len(storage.data_files(spark, settings, name)), expired)
+        after = storage.data_files(spark, settings, name)
+    # Looking for old files takes seconds a table, also where there are none.
+    if storage.has_old_files(settings, name, len(after)):
+        storage.vacuum(spark, settings, name, settings.keep_old_files_hours)
+    return Care(name, len(before), len(after), expired)
 
 
 def _expire(spark: SparkSession, settings: Settings, name: str) -> int:
