@@ -41,7 +41,7 @@ def typed(lines: DataFrame, feed: Feed) -> DataFrame:
 
 
 def decided(rows: DataFrame, events: DataFrame, feed: Feed) -> DataFrame:
-    """Add `outcome` to typed rows, given the events that silver holds already (key, content_hash and lineage).
+    """Add `verdict` to typed rows, given the events that silver holds already (key, content_hash and lineage).
 
     The first line of an id, in the order of arrival, is the event; a later one is a duplicate, or goes to quarantine
     if its content differs. A line that silver holds already is accepted again, so a replayed batch decides alike.
@@ -59,20 +59,20 @@ def decided(rows: DataFrame, events: DataFrame, feed: Feed) -> DataFrame:
     first_hash = F.first("content_hash").over(of_one_id.rowsBetween(Window.unboundedPreceding, Window.currentRow))
     is_altered = F.col("content_hash") != F.coalesce("held_hash", first_hash)
     compared = good.join(held, on=feed.key, how="left").withColumn(
-        "outcome",
+        "verdict",
         F.when(is_event, ACCEPTED).when(is_altered, QUARANTINED).otherwise(F.lit(DUPLICATE)),
     )
     settled = compared.withColumn(
         "faults",
-        F.when(F.col("outcome") == QUARANTINED, F.array(fault("altered_duplicate"))).otherwise(F.col("faults")),
+        F.when(F.col("verdict") == QUARANTINED, F.array(fault("altered_duplicate"))).otherwise(F.col("faults")),
     )
     return settled.drop("held_hash", "held_file", "held_line").unionByName(
-        bad.withColumn("outcome", F.lit(QUARANTINED))
+        bad.withColumn("verdict", F.lit(QUARANTINED))
     )
 
 
 def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:
-    """Decided rows of outcome `quarantined` as rows of `silver.quarantine`."""
+    """Decided rows of verdict `quarantined` as rows of `silver.quarantine`."""
     return rows.select(
         F.lit(feed.name).alias("feed"),
         "source_file",
@@ -85,7 +85,7 @@ def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:
 
 
 def duplicate_rows(rows: DataFrame, feed: Feed) -> DataFrame:
-    """Decided rows of outcome `duplicate` as rows of `silver.duplicates`."""
+    """Decided rows of verdict `duplicate` as rows of `silver.duplicates`."""
     return rows.select(
         F.lit(feed.name).alias("feed"), F.col(feed.key).alias("event_key"), "source_file", "line_number", "arrived_at"
     )
@@ -114,14 +114,14 @@ def _batch_writer(settings: Settings, feed: Feed, query: str) -> Callable[[DataF
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.
         lines = typed(batch, feed).localCheckpoint()
         rows = decided(lines, events, feed).localCheckpoint()
-        outcomes = {row["outcome"] for row in rows.groupBy("outcome").count().collect()}
+        outcomes = {row["verdict"] for row in rows.groupBy("verdict").count().collect()}
         for outcome, target, shaped in (
             (ACCEPTED, table, lambda chosen: chosen),
             (QUARANTINED, QUARANTINE.name, lambda chosen: quarantine_rows(chosen, feed)),
             (DUPLICATE, DUPLICATES.name, lambda chosen: duplicate_rows(chosen, feed)),
         ):
             if outcome in outcomes:
-                chosen = rows.where(F.col("outcome") == outcome)
+                chosen = rows.where(F.col("verdict") == outcome)
                 storage.append(shaped(chosen), settings, target, transaction)
 
     return write
