@@ -245,6 +245,22 @@ def test_a_dispute_is_typed_and_may_be_reported_after_its_arrival(spark: SparkSe
     assert row["event_date"] == datetime(2026, 2, 1).date()
 
 
+def test_how_a_dispute_ended_is_kept_beside_the_verdict_on_its_line(spark: SparkSession) -> None:
+    dispute = {
+        "dispute_id": "d1",
+        "event_id": "e1",
+        "reason": "fraud",
+        "amount": 10.5,
+        "currency": "EUR",
+        "reported_at": "2026-01-05T00:00:00Z",
+        "outcome": "lost",
+    }
+    rows = typed(bronze_rows(spark, [json.dumps(dispute)], DISPUTES), DISPUTES)
+    none = spark.createDataFrame([], TABLES["silver.disputes"].schema)
+    [row] = decided(rows, none, DISPUTES).collect()
+    assert (row["outcome"], row["verdict"]) == ("lost", "accepted")
+
+
 def test_the_builder_of_transactions_builds_an_accepted_line(
     spark: SparkSession, transaction: Callable[..., str]
 ) -> None:
