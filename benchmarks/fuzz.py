@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,11 +21,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
-import psutil
 import typer
 
+from benchmarks.processes import resident_mib
 from generator.write import generate
-from lake.errors import InconsistentError
+from lake.errors import InconsistentError, LakehouseError
 from lake.feeds import FEEDS
 from lake.inbox import land_blocks, open_file, visible_files
 from lake.progress import Stages
@@ -121,9 +123,10 @@ def main(
     lines: Annotated[int, typer.Option(help="Lines to damage, before files are damaged", min=1)] = 20_000,
     files: Annotated[int, typer.Option(help="Files that they are written to", min=1)] = 500,
     seed: Annotated[int, typer.Option(help="Seed of all damage")] = 7,
+    most_mib: Annotated[float, typer.Option(help="Most memory of all processes together, in MiB")] = 6144,
     folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
 ) -> None:
-    """Drain damaged input, and print where it went."""
+    """Drain damaged input, and print where it went. Exit code 7 if a line is missing, 1 if it took too much memory."""
     from lake.session import build_session
 
     stages, place = Stages(), folder or Path(tempfile.mkdtemp(prefix="fuzz-"))
@@ -137,6 +140,9 @@ def main(
     typer.echo(json.dumps(vars(outcome)))
     if folder is None:
         shutil.rmtree(place)
+    if outcome.peak_mib > most_mib:
+        typer.echo(f"fuzz: took {outcome.peak_mib:,.0f} MiB of memory, more than {most_mib:,.0f}", err=True)
+        raise typer.Exit(1)
 
 
 def _whole_lines(lines: int, seed: int) -> dict[str, list[bytes]]:
@@ -212,15 +218,12 @@ class _Peak:
         if time.monotonic() - self._looked < 1:
             return
         self._looked = time.monotonic()
-        me = psutil.Process()
-        total = 0
-        for process in (me, *me.children(recursive=True)):
-            try:
-                total += process.memory_info().rss
-            except psutil.Error:
-                continue
-        self.mib = max(self.mib, total / 2**20)
+        self.mib = max(self.mib, resident_mib(os.getpid()))
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except LakehouseError as error:
+        typer.echo(f"fuzz: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -17,7 +17,7 @@ from pyspark.sql.types import (
 from lake.feed import MONEY
 from lake.feed_tables import DUPLICATES, ORPHANS, QUARANTINE, bronze_table, history_table, silver_table
 from lake.feeds import FEEDS
-from lake.monitoring_tables import FILES, INGESTION, RELEASES, STREAMS, UNKNOWN_FIELDS
+from lake.monitoring_tables import FILES, INGESTION, RELEASES, RETENTION, STREAMS, UNKNOWN_FIELDS
 from lake.table import Column, Table
 
 USER_5M = Table(
@@ -133,6 +133,7 @@ TABLES: dict[str, Table] = {
         FILES,
         INGESTION,
         UNKNOWN_FIELDS,
+        RETENTION,
         RELEASES,
         STREAMS,
     )

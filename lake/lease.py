@@ -43,6 +43,15 @@ def require_free(settings: Settings, names: list[str]) -> None:
         pass
 
 
+def are_free(settings: Settings, names: list[str]) -> bool:
+    """Whether no other program holds one of these leases."""
+    try:
+        require_free(settings, names)
+    except LeaseError:
+        return False
+    return True
+
+
 @contextmanager
 def _lease(settings: Settings, name: str) -> Iterator[None]:
     with _file(settings, name) as held:

@@ -37,6 +37,7 @@ INGESTION = Table(
         Column("lines", LongType(), "Lines seen in the inbox, counted apart from the streams", nullable=False),
         Column("pending", LongType(), "Of these, lines of files that no stream has taken yet", nullable=False),
         Column("bronze", LongType(), "Rows of bronze", nullable=False),
+        Column("undecided", LongType(), "Of these, rows on their way to silver, if measured beside running streams"),
         Column("silver", LongType(), "Accepted events; of a reference feed accepted versions", nullable=False),
         Column("quarantined", LongType(), "Rejected lines", nullable=False),
         Column("duplicates", LongType(), "Repeated lines", nullable=False),
@@ -50,6 +51,21 @@ INGESTION = Table(
     partition_by=("measured_date",),
     retention_days=400,
     written_by="spark_jobs/reconciliation.py",
+)
+
+RETENTION = Table(
+    name="monitoring.retention",
+    meaning="Lines of events that have outlived `retention_days`: they were counted, and are no longer kept",
+    grain="one row a feed and moment; the latest moment holds",
+    keys=("feed", "expired_before"),
+    columns=(
+        _FEED,
+        Column("expired_before", TimestampType(), "Lines that arrived before this moment (UTC) go", nullable=False),
+        Column("lines", LongType(), "Lines of the feed that arrived before it, ever", nullable=False),
+        Column("recorded_at", TimestampType(), "When this was decided (UTC)", nullable=False),
+    ),
+    written_by="spark_jobs/retention.py",
+    is_on_demand=True,
 )
 
 UNKNOWN_FIELDS = Table(

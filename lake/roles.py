@@ -24,16 +24,24 @@ def view_statements(role: str) -> Iterator[tuple[list[str], str]]:
             yield [name.strip() for name in needs[1].split(",")], part[needs.end() :].strip()
 
 
-def register_views(spark: SparkSession, settings: Settings, role: str) -> list[str]:
-    """Make the views of a role in this session, in a schema of its name, as far as their tables are there.
+def role_statements(spark: SparkSession, settings: Settings, role: str) -> list[str]:
+    """SQL that makes the views of a role in a schema of its name, as far as their tables are there.
 
     Views are definitions, not copies: who may read them is decided by who may read the folders below them, so lock
-    `bronze` for all but investigators. Gives the names of the views.
+    `bronze` for all but investigators.
     """
-    spark.sql(f"create schema if not exists `{role}` location '{quoted(settings.path('views', role))}'")
-    made = []
-    for needs, statement in view_statements(role):
-        if all(storage.exists(spark, settings, name) for name in needs):
-            spark.sql(statement)
-            made.append(statement.split()[4])
-    return made
+    schema = f"create schema if not exists `{role}` location '{quoted(settings.path('views', role))}'"
+    views = [
+        statement
+        for needs, statement in view_statements(role)
+        if all(storage.exists(spark, settings, name) for name in needs)
+    ]
+    return [schema, *views]
+
+
+def register_views(spark: SparkSession, settings: Settings, role: str) -> list[str]:
+    """Make the views of a role in this session; gives their names."""
+    schema, *views = role_statements(spark, settings, role)
+    for statement in (schema, *views):
+        spark.sql(statement)
+    return [statement.split()[4] for statement in views]

@@ -51,6 +51,9 @@ class Settings:
     keep_old_files_hours: int = _setting(
         168, "Hours that files of older table versions are kept, for readers that still use them", at_least=168
     )
+    retention_days: int = _setting(
+        400, "Days that lines of events and what was made of them are kept, from their arrival", at_least=62
+    )
     upkeep_minutes: int = _setting(
         60,
         "Minutes between the checks and the care of tables that a running stream does itself; 0 for never",

@@ -40,9 +40,9 @@ def show_feeds(status: Status) -> None:
         title_style="bold",
     )
     for name, counts in status.feeds.items():
-        mark = "[green]consistent[/]" if counts.is_consistent else f"[red]inconsistent ({counts.difference:+,})[/]"
-        if counts.pending and not counts.difference:
-            mark = f"[yellow]{counts.pending:,} pending[/]"
+        mark = f"[yellow]{counts.on_their_way:,} on their way[/]" if counts.on_their_way else "[green]consistent[/]"
+        if counts.difference:
+            mark = f"[red]inconsistent ({counts.difference:+,})[/]"
         feeds.add_row(name, *(f"{count:,}" for count in counts.as_dict().values()), mark)
     console.print(feeds)
     for name in status.changed_files:

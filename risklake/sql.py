@@ -15,6 +15,7 @@ from rich.table import Table
 
 from lake import storage
 from lake.errors import MachineError, UsageError
+from lake.roles import role_statements
 from lake.session import registration_statements
 from lake.settings import Settings
 
@@ -36,9 +37,15 @@ def run_query(spark: SparkSession, query: str, *, as_json: bool, limit: int) -> 
     Console().print(table)
 
 
-def open_shell(spark: SparkSession, settings: Settings) -> NoReturn:
-    """Become `spark-sql`, with the tables of the lake named."""
-    statements = registration_statements(settings, storage.tables_on_disk(spark, settings))
+def shell_statements(spark: SparkSession, settings: Settings, role: str | None) -> list[str]:
+    """What the shell runs before its first prompt: the tables of the lake are named, and the views of a role made."""
+    named = registration_statements(settings, storage.tables_on_disk(spark, settings))
+    return [*named, *(role_statements(spark, settings, role) if role else ())]
+
+
+def open_shell(spark: SparkSession, settings: Settings, role: str | None) -> NoReturn:
+    """Become `spark-sql`, with the tables of the lake named, and the views of a role."""
+    statements = shell_statements(spark, settings, role)
     spark.stop()
     shell = Path(sys.executable).with_name("spark-sql")
     if not shell.is_file():

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from lake.inbox import is_visible
 from lake.settings import Settings
 from lake.storage import checkpoint
+from spark_jobs.table_log import TableLog, Taken, total_rows
 
 _LOCAL_SOURCE = re.compile(r"(FileStreamSource|DeltaSource)\[file:(.+)]")
 
@@ -49,7 +50,7 @@ class Backlogs:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._readers: dict[tuple[str, int], _TableLog | _Folder] = {}
+        self._readers: dict[tuple[str, int], _Table | _Folders] = {}
 
     def after(self, progress: Mapping[str, Any]) -> Backlog:
         """What waited at the end of a micro-batch: the sum over the query's sources."""
@@ -66,54 +67,54 @@ class Backlogs:
             return told
         key = (progress["runId"], number)
         if key not in self._readers:
-            folder = Path(place.group(2))
-            log = Path(checkpoint(self._settings, progress["name"]), "sources", str(number))
-            self._readers[key] = _TableLog(folder) if place.group(1) == "DeltaSource" else _Folder(folder, log)
+            self._readers[key] = self._reader(place.group(1), place.group(2), progress["name"], number)
         try:
             return self._readers[key].waiting(source["endOffset"])
         except (KeyError, OSError, TypeError, ValueError):
             # A log that is cleaned up meanwhile, or written otherwise than it is today: then it is not known.
             return told
 
+    def _reader(self, kind: str, place: str, query: str, number: int) -> _Table | _Folders:
+        if kind == "DeltaSource":
+            return _Table(TableLog(Path(place)))
+        log = Path(checkpoint(self._settings, query), "sources", str(number))
+        return _Folders(_folders(place), log)
 
-class _TableLog:
+
+class _Table:
     """The data files that the log of a local Delta table adds after what a stream has read."""
 
-    def __init__(self, table: Path) -> None:
-        self._log = table / "_delta_log"
-        self._sizes: dict[int, list[int]] = {}
+    def __init__(self, log: TableLog) -> None:
+        self._log = log
 
     def waiting(self, end: Mapping[str, Any]) -> Backlog:
         # Within its first snapshot a stream reads in an order of its own.
-        if end.get("isStartingVersion") or not self._log.is_dir():
+        if end.get("isStartingVersion") or not self._log.is_there():
             return Backlog()
-        version, taken = int(end["reservoirVersion"]), max(int(end.get("index", -1)) + 1, 0)
-        self._sizes = {known: sizes for known, sizes in self._sizes.items() if known >= version}
-        following = max(self._sizes, default=version - 1) + 1
-        while (commit := self._log / f"{following:020d}.json").is_file():
-            self._sizes[following] = _added_sizes(commit)
-            following += 1
-        sizes = self._sizes.get(version, [])[taken:]
-        sizes += [size for known, more in self._sizes.items() if known > version for size in more]
-        return Backlog(None, len(sizes), sum(sizes))
+        added = self._log.added_after(Taken.of(end))
+        return Backlog(total_rows(added), len(added), sum(file.size_bytes for file in added))
 
 
-class _Folder:
-    """The files of a local folder that the log of Spark's file source does not name yet."""
+class _Folders:
+    """The files of local folders that the log of Spark's file source does not name yet."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
-        self._folder = folder
+    def __init__(self, folders: list[Path], log: Path) -> None:
+        self._folders = folders
         self._log = log
-        self._taken: set[str] = set()
+        self._taken: set[tuple[str, str]] = set()
         self._read_up_to = -1
 
     def waiting(self, end: Mapping[str, Any]) -> Backlog:
         for number, file in self._entries(int(end["logOffset"])):
             lines = file.read_text(encoding="utf-8").strip().split("\n")[1:]
-            self._taken |= {unquote(json.loads(line)["path"].rsplit("/", 1)[-1]) for line in lines}
+            self._taken |= {_last_two(json.loads(line)["path"]) for line in lines}
             self._read_up_to = number
-        with os.scandir(self._folder) as files:
-            sizes = [file.stat().st_size for file in files if is_visible(file.name) and file.name not in self._taken]
+        lying = {
+            (folder.name, file.name): file for folder in self._folders if folder.is_dir() for file in _visible(folder)
+        }
+        # What was moved to the archive need not be remembered.
+        self._taken &= lying.keys()
+        sizes = [file.stat().st_size for name, file in lying.items() if name not in self._taken]
         return Backlog(None, len(sizes), sum(sizes))
 
     def _entries(self, last: int) -> list[tuple[int, Path]]:
@@ -124,18 +125,22 @@ class _Folder:
         return [(number, file) for number, file in new if number >= max(whole, default=0)]
 
 
-def _added_sizes(commit: Path) -> list[int]:
-    """Sizes of the data files that a commit adds, in the order in which a stream counts them."""
-    added, changes = [], []
-    # Statistics may hold any character; `splitlines` would also cut at some of them.
-    for line in commit.read_text(encoding="utf-8").split("\n"):
-        if line.startswith('{"cdc"'):
-            changes.append(int(json.loads(line)["cdc"]["size"]))
-        elif line.startswith('{"add"'):
-            file = json.loads(line)["add"]
-            added += [int(file["size"])] if file.get("dataChange", True) else []
-    # A stream of changes reads those instead of the rewritten files.
-    return changes or added
+def _folders(pattern: str) -> list[Path]:
+    """The folders that a glob pattern such as `/lake/inbox/{users,orders}` stands for; others mean themselves."""
+    above, _, last = pattern.rpartition("/")
+    names = last[1:-1].split(",") if last.startswith("{") else [last]
+    plain = re.sub(r"\\(.)", r"\1", above)
+    return [Path(plain, name) for name in names]
+
+
+def _last_two(address: str) -> tuple[str, str]:
+    folder, name = address.rsplit("/", 2)[-2:]
+    return unquote(folder), unquote(name)
+
+
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as files:
+        return [file for file in files if is_visible(file.name)]
 
 
 def _offsets_between(end: Any, latest: Any) -> int | None:

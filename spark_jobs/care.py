@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import SparkSession
 
@@ -13,6 +13,7 @@ from lake import storage
 from lake.catalog import TABLES
 from lake.lease import turn
 from lake.settings import Settings
+from spark_jobs.retention import expire
 
 # A partition with more files than this is worth rewriting.
 MANY_FILES = 8
@@ -31,18 +32,22 @@ class Care:
     rows_expired: int
 
 
-def care(spark: SparkSession, settings: Settings, report: Report | None = None) -> list[Care]:
-    """Care for every table that the streams write, one after the other.
+def care(
+    spark: SparkSession, settings: Settings, report: Report | None = None, today: date | None = None
+) -> list[Care]:
+    """Care for every table that the streams write, one after the other, after letting go what has outlived its time.
 
     Safe beside running streams, if it runs in the same program as they do: compaction changes no row, and what else
     rewrites a table waits for it (`storage.alone`). A kill at any moment costs nothing but the work.
     """
+    today = today or datetime.now(UTC).date()
+    expired = expire(spark, settings, today)
     names = [name for name in storage.tables_on_disk(spark, settings) if name in TABLES]
     done = []
     for number, name in enumerate(names, start=1):
         # What watches the lake is written by any program, each in its turn.
         with turn(settings, name) if TABLES[name].layer == "monitoring" else nullcontext():
-            done.append(_care_for(spark, settings, name))
+            done.append(_care_for(spark, settings, name, today, expired.get(name, 0)))
         if report:
             report(number, len(names))
     return done
@@ -54,9 +59,9 @@ def crowded(files: list[str]) -> list[str]:
     return sorted({folder for folder in folders if folders.count(folder) > MANY_FILES})
 
 
-def _care_for(spark: SparkSession, settings: Settings, name: str) -> Care:
+def _care_for(spark: SparkSession, settings: Settings, name: str, today: date, expired: int) -> Care:
     before = storage.data_files(spark, settings, name)
-    expired = _expire(spark, settings, name)
+    expired += _expire_watching(spark, settings, name, today)
     after = before
     if crowded(before):
         storage.compact(spark, settings, name)
@@ -67,10 +72,9 @@ def _care_for(spark: SparkSession, settings: Settings, name: str) -> Care:
     return Care(name, len(before), len(after), expired)
 
 
-def _expire(spark: SparkSession, settings: Settings, name: str) -> int:
-    # Only what watches the lake: rows of data stay, since each line must be found in its counted place.
+def _expire_watching(spark: SparkSession, settings: Settings, name: str, today: date) -> int:
     table = TABLES[name]
     if table.layer != "monitoring" or not table.retention_days or not table.partition_by:
         return 0
-    oldest = datetime.now(UTC).date() - timedelta(days=table.retention_days)
+    oldest = today - timedelta(days=table.retention_days)
     return storage.delete_where(spark, settings, name, f"{table.partition_by[0]} < date'{oldest}'")

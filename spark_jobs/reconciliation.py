@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -16,9 +17,12 @@ from lake.feed_tables import accepted_table, bronze_table
 from lake.feeds import FEEDS, TRANSACTIONS
 from lake.lease import turn
 from lake.settings import Settings
+from spark_jobs import features, silver
 from spark_jobs.archive import archive_finished
 from spark_jobs.inventory import Inventory, keep_inventory, take_inventory
+from spark_jobs.lag import NO_LAG, Lag, LagMeter
 from spark_jobs.parity import Parity, measure
+from spark_jobs.retention import expired
 from spark_jobs.standing import (
     FRESH,
     NO_ROWS,
@@ -36,7 +40,8 @@ class FeedCounts:
     """Where the lines of one feed stand.
 
     `silver` are accepted events, of a reference feed accepted versions; `pending` are lines of files that no stream
-    has taken yet; `orphans` are accepted events whose user, merchant or product is unknown.
+    has taken yet; `orphans` are accepted events whose user, merchant or product is unknown. Lines that have outlived
+    `retention_days` are in none of them.
     """
 
     lines: int
@@ -48,17 +53,27 @@ class FeedCounts:
     orphans: int = 0
     pending: int = 0
     changed_files: int = 0
+    lag: Lag = NO_LAG
 
     @property
     def difference(self) -> int:
-        """Lines that stand nowhere, or if negative, more than once; lines that are pending are not lost."""
+        """Lines that stand nowhere, or if negative, more than once; lines that are on their way are not lost."""
         lost_before_bronze = self.lines - self.pending - self.bronze
-        return lost_before_bronze or self.bronze - self.silver - self.quarantined - self.duplicates - self.waiting
+        return lost_before_bronze or self.lag.unexplained(self._undecided)
+
+    @property
+    def on_their_way(self) -> int:
+        """Lines of files that no stream has taken, and rows of bronze that silver has not decided about yet."""
+        return self.pending + max(self._undecided - self.difference, 0)
 
     @property
     def is_consistent(self) -> bool:
         """Whether every line has been taken, none is lost and none counted twice."""
-        return self.pending == 0 and self.difference == 0
+        return self.pending == 0 and self.difference == 0 and self._undecided <= 0
+
+    @property
+    def _undecided(self) -> int:
+        return self.bronze - self.silver - self.quarantined - self.duplicates - self.waiting
 
     def as_dict(self) -> dict[str, int]:
         """As `risklake status --json` shows it."""
@@ -78,13 +93,25 @@ class Status:
     freshness_s: dict[str, float | None] = field(default_factory=dict)
     changed_files: list[str] = field(default_factory=list)
     unknown_fields: dict[str, int] = field(default_factory=dict)
+    feature_lag: Lag = NO_LAG
+
+    @property
+    def has_difference(self) -> bool:
+        """Whether lines or features are lost, doubled or differ: a defect, not work that is still on its way."""
+        features = self.feature_lag.unexplained(self._without_features)
+        # While rows are on their way, the comparison sees some before and some after them.
+        differing = self.parity is not None and self.parity.differing != 0 and self.feature_lag == NO_LAG
+        return any(feed.difference for feed in self.feeds.values()) or features != 0 or differing
 
     @property
     def is_consistent(self) -> bool:
-        """Whether all counts agree and no feature row differs from its recomputation."""
-        counts = all(feed.is_consistent for feed in self.feeds.values())
-        features = self.feature_rows == self.feeds[TRANSACTIONS.name].silver
-        return counts and features and (self.parity is None or self.parity.differing == 0)
+        """Whether all has arrived, all counts agree, and no feature row differs from its recomputation."""
+        has_arrived = all(feed.is_consistent for feed in self.feeds.values()) and self._without_features == 0
+        return has_arrived and not self.has_difference
+
+    @property
+    def _without_features(self) -> int:
+        return self.feeds[TRANSACTIONS.name].silver - self.feature_rows
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `risklake status --json`."""
@@ -104,16 +131,18 @@ class Status:
 def measure_status(spark: SparkSession, settings: Settings, *, with_parity: bool = True) -> Status:
     """Count the lake as it stands now: inbox files by plain Python, tables by Spark."""
     storage.ensure_tables(spark, settings)
-    return _status(spark, settings, take_inventory(spark, settings), with_parity=with_parity)
+    return _status(spark, settings, take_inventory, with_parity=with_parity)[0]
 
 
 def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = False) -> Status:
     """Reconcile at the end of a run, keep the counts in `monitoring.ingestion`, and archive finished files if wanted.
 
-    Programs write the counts in turn.
+    May run beside the streams of the lake. Programs write the counts in turn.
     """
-    inventory = keep_inventory(spark, settings)
-    status = _status(spark, settings, inventory, with_parity=with_parity)
+    status, inventory = _status(spark, settings, keep_inventory, with_parity=with_parity)
+    if status.has_difference:
+        # Beside a running stream an orphan that is just being released stands in two places for a moment.
+        status, inventory = _status(spark, settings, keep_inventory, with_parity=with_parity)
     if settings.finished_files == "archive":
         archive_finished(spark, settings, inventory)
     with turn(settings, INGESTION.name):
@@ -122,12 +151,31 @@ def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = Fa
     return status
 
 
-def _status(spark: SparkSession, settings: Settings, inventory: Inventory, *, with_parity: bool) -> Status:
-    size_of = sizes(spark, settings)
-    places = {table.name: by_feed(spark, settings, table) for table in (QUARANTINE, DUPLICATES, ORPHANS)}
+def _status(
+    spark: SparkSession,
+    settings: Settings,
+    count_files: Callable[[SparkSession, Settings], Inventory],
+    *,
+    with_parity: bool,
+) -> tuple[Status, Inventory]:
+    # In this order, so that what arrives meanwhile can only look like work on its way: each table is pinned before
+    # those that are written from it are counted, and the files of the inbox are counted last.
+    meters = {name: LagMeter(settings, silver.query(feed), bronze_table(feed).name) for name, feed in FEEDS.items()}
+    feature_meter = LagMeter(settings, features.QUERY, features.SOURCE)
+    versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
+    gone = expired(spark, settings)
+    size_of = sizes(spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
+    places = {table.name: by_feed(spark, settings, table, gone) for table in (QUARANTINE, DUPLICATES, ORPHANS)}
+    lags = {name: meter.close() for name, meter in meters.items()}
+    feature_lag = feature_meter.close()
+    inventory = count_files(spark, settings)
+
+    def pending(feed: Feed) -> int:
+        return _not_in_bronze(spark, settings, feed, inventory, meters[feed.name].version)
 
     def counts(feed: Feed) -> FeedCounts:
-        lines, bronze = inventory.lines(feed.name), size_of.get(bronze_table(feed).name, NO_ROWS).rows
+        past = gone.lines.get(feed.name, 0)
+        lines, bronze = inventory.lines(feed.name) - past, size_of.get(bronze_table(feed).name, NO_ROWS).rows
         return FeedCounts(
             lines=lines,
             bronze=bronze,
@@ -136,12 +184,13 @@ def _status(spark: SparkSession, settings: Settings, inventory: Inventory, *, wi
             duplicates=places[DUPLICATES.name].get(feed.name, 0),
             waiting=places[ORPHANS.name].get(feed.name, 0),
             orphans=accepted_orphans(spark, settings, feed),
-            pending=_pending(spark, settings, feed, inventory) if lines > bronze else 0,
+            pending=pending(feed) - past if lines > bronze else 0,
             changed_files=sum(name == feed.name for name, _ in inventory.changed),
+            lag=lags[feed.name],
         )
 
     found = {feed.name: counts(feed) for feed in FEEDS.values()}
-    return Status(
+    status = Status(
         feeds={name: feed for name, feed in found.items() if FEEDS[name].is_core or feed.lines or feed.bronze},
         feature_rows=size_of[USER_5M.name].rows,
         parity=measure(spark, settings) if with_parity else None,
@@ -150,7 +199,9 @@ def _status(spark: SparkSession, settings: Settings, inventory: Inventory, *, wi
         freshness_s={name: size_of[name].age_s for name in FRESH},
         changed_files=[f"{feed}/{file}" for feed, file in inventory.changed],
         unknown_fields=unknown_fields(spark, settings),
+        feature_lag=feature_lag,
     )
+    return status, inventory
 
 
 def _as_rows(spark: SparkSession, status: Status) -> DataFrame:
@@ -164,6 +215,7 @@ def _as_rows(spark: SparkSession, status: Status) -> DataFrame:
             "difference": counts.difference,
             "verdict": "Consistent" if counts.difference == 0 else "Inconsistent",
             "pending": counts.pending,
+            "undecided": counts.on_their_way - counts.pending,
             "changed_files": counts.changed_files,
             **counts.as_dict(),
         }
@@ -172,10 +224,12 @@ def _as_rows(spark: SparkSession, status: Status) -> DataFrame:
     return spark.createDataFrame([tuple(row[c] for c in INGESTION.column_names) for row in rows], INGESTION.schema)
 
 
-def _pending(spark: SparkSession, settings: Settings, feed: Feed, inventory: Inventory) -> int:
-    """Lines of files of which bronze holds nothing."""
+def _not_in_bronze(
+    spark: SparkSession, settings: Settings, feed: Feed, inventory: Inventory, version: int | None
+) -> int:
+    """Lines of files of which bronze, as of a version, holds nothing."""
     held: set[str] = set()
     if storage.exists(spark, settings, bronze_table(feed).name):
-        rows = storage.read(spark, settings, bronze_table(feed).name).select("source_file").distinct()
+        rows = storage.read(spark, settings, bronze_table(feed).name, version).select("source_file").distinct()
         held = {row["source_file"] for row in rows.collect()}
     return sum(e.lines for e in inventory.entries.values() if e.feed == feed.name and e.source_file not in held)

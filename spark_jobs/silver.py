@@ -39,25 +39,26 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """A stream for each feed that has lines in bronze; reference feeds come first, as others refer to them."""
     orphans.policies(settings)  # a wrong setting is said now, not at the first orphan
     return [
-        Stream(_query(feed), _starter(spark, settings, feed), rank=0 if feed.is_reference else 1)
+        Stream(query(feed), _starter(spark, settings, feed), rank=0 if feed.is_reference else 1)
         for feed in FEEDS.values()
         if storage.exists(spark, settings, bronze_table(feed).name)
     ]
 
 
-def _query(feed: Feed) -> str:
+def query(feed: Feed) -> str:
+    """The name of a feed's stream."""
     return f"silver_{feed.name}"
 
 
 def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[bool], StreamingQuery]:
     def start(continuous: bool) -> StreamingQuery:
         tables = {silver_table(feed).name, accepted_table(feed).name}
-        storage.require_matching_checkpoint(spark, settings, _query(feed), sorted(tables))
+        storage.require_matching_checkpoint(spark, settings, query(feed), sorted(tables))
         lines = storage.read_stream(spark, settings, bronze_table(feed).name)
         # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
         rows = typed(lines, feed, masking_key(settings))
         write = _batch_writer(settings, feed)
-        return storage.stream_batches(rows, settings, write, query=_query(feed), continuous=continuous)
+        return storage.stream_batches(rows, settings, write, query=query(feed), continuous=continuous)
 
     return start
 
@@ -68,7 +69,7 @@ def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], 
         if batch.select("source_file").isEmpty():
             return
         spark = batch.sparkSession
-        transaction = Transaction(storage.query_id(spark, settings, _query(feed)), batch_id)
+        transaction = Transaction(storage.query_id(spark, settings, query(feed)), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.
         rows = batch.localCheckpoint()

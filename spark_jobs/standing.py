@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import reduce
@@ -16,6 +17,7 @@ from lake.feed_tables import accepted_table, bronze_table, silver_table
 from lake.feeds import FEEDS, TRANSACTIONS
 from lake.settings import Settings
 from lake.table import Table
+from spark_jobs.retention import EVENT_FEEDS, Expired
 
 # What tells the newest line of transactions that a table knows of.
 FRESH = {
@@ -35,15 +37,22 @@ class Size:
 
 
 NO_ROWS = Size(0, None)
+_EXPIRING = {
+    *(table.name for feed in EVENT_FEEDS.values() for table in (bronze_table(feed), silver_table(feed))),
+    USER_5M.name,
+    ALERTS.name,
+}
 
 
-def sizes(spark: SparkSession, settings: Settings) -> dict[str, Size]:
-    """The size of each table that lines pass through, by name."""
+def sizes(
+    spark: SparkSession, settings: Settings, versions: Mapping[str, int | None], gone: Expired
+) -> dict[str, Size]:
+    """The size of each table that lines pass through, by name, without what has expired; of some as of a version."""
     tables = [table for feed in FEEDS.values() for table in (bronze_table(feed), accepted_table(feed))]
     names = [t.name for t in (*tables, USER_5M, ALERTS) if storage.exists(spark, settings, t.name)]
     # One query for all: planning a small one costs more than counting.
     counted = [
-        storage.read(spark, settings, name).agg(
+        _kept(storage.read(spark, settings, name, versions.get(name)), spark, settings, name, gone).agg(
             F.lit(name).alias("name"),
             F.count("*").alias("rows"),
             F.unix_micros(F.max(FRESH.get(name, "arrived_at"))).alias("newest_us"),
@@ -55,6 +64,16 @@ def sizes(spark: SparkSession, settings: Settings) -> dict[str, Size]:
         row["name"]: Size(row["rows"], None if row["newest_us"] is None else round(now - row["newest_us"] / 1e6, 1))
         for row in reduce(DataFrame.union, counted).collect()
     }
+
+
+def _kept(rows: DataFrame, spark: SparkSession, settings: Settings, name: str, gone: Expired) -> DataFrame:
+    """Without the rows that have expired, whether they are deleted already or not."""
+    if gone.before is None or name not in _EXPIRING:
+        return rows
+    if "arrived_at" in rows.columns:
+        return gone.kept(rows)
+    transactions = gone.kept(storage.read(spark, settings, f"silver.{TRANSACTIONS.name}"))
+    return rows.join(transactions.select("event_id"), on="event_id", how="left_semi")
 
 
 def accepted_orphans(spark: SparkSession, settings: Settings, feed: Feed) -> int:
@@ -76,11 +95,14 @@ def accepted_orphans(spark: SparkSession, settings: Settings, feed: Feed) -> int
     return int(events.where(is_orphan).agg(F.coalesce(F.sum("count"), F.lit(0))).collect()[0][0])
 
 
-def by_feed(spark: SparkSession, settings: Settings, table: Table) -> dict[str, int]:
-    """Rows of a table by feed; of the orphans those that wait, as the others count in quarantine."""
+def by_feed(spark: SparkSession, settings: Settings, table: Table, gone: Expired) -> dict[str, int]:
+    """Rows of a table by feed, without what has expired.
+
+    Of the orphans those count that wait, as the others stand in quarantine.
+    """
     if not storage.exists(spark, settings, table.name):
         return {}
-    rows = storage.read(spark, settings, table.name)
+    rows = gone.kept_by_feed(storage.read(spark, settings, table.name))
     if table == ORPHANS:
         rows = rows.where("stands_in = 'waiting'")
     return {row["feed"]: row["count"] for row in rows.groupBy("feed").count().collect()}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lake.settings import Settings
+from lake.storage import as_glob
 from spark_jobs.backlog import Backlog, Backlogs, reported
 
 UNKNOWN = Backlog()
@@ -40,7 +41,9 @@ def add(size: int, **more: Any) -> dict[str, Any]:
 def taken(settings: Settings, entry: str, *names: str) -> None:
     log = settings.local_path("checkpoints", "bronze_transactions", "sources", "0", entry)
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("\n".join(["v1", *(json.dumps({"path": f"file:///lake/inbox/{name}"}) for name in names)]))
+    log.write_text(
+        "\n".join(["v1", *(json.dumps({"path": f"file:///lake/inbox/transactions/{name}"}) for name in names)])
+    )
 
 
 @pytest.fixture
@@ -61,13 +64,23 @@ def inbox(settings: Settings) -> Path:
 def test_what_a_table_got_after_the_batch_waits(table: Path, settings: Settings) -> None:
     commit(table, 1, add(10))
     backlogs = Backlogs(settings)
-    assert backlogs.after(delta(table, 2)) == Backlog(None, 0, 0)
-    commit(table, 2, add(20), add(30, stats="two\u2028lines"))
+    assert backlogs.after(delta(table, 2)) == Backlog(0, 0, 0)
+    commit(table, 2, add(20), add(30, stats='{"minValues":{"line":"two\u2028lines"}}'))
     commit(table, 3, add(40))
     assert backlogs.after(delta(table, 2)) == Backlog(None, 3, 90)
     assert backlogs.after(delta(table, 2, index=0)) == Backlog(None, 2, 70)
     assert backlogs.after(delta(table, 3)) == Backlog(None, 1, 40)
-    assert backlogs.after(delta(table, 4)) == Backlog(None, 0, 0)
+    assert backlogs.after(delta(table, 4)) == Backlog(0, 0, 0)
+
+
+def test_rows_are_known_where_every_file_tells_its_own(table: Path, settings: Settings) -> None:
+    commit(table, 1, add(10, stats='{"numRecords":4}'), add(20, stats='{"numRecords":5}'))
+    assert Backlogs(settings).after(delta(table, 1)) == Backlog(9, 2, 30)
+
+
+def test_commits_that_change_rows_are_passed_over_like_the_stream_does(table: Path, settings: Settings) -> None:
+    commit(table, 1, add(10, stats='{"numRecords":4}'), {"remove": {"path": "old.parquet", "dataChange": True}})
+    assert Backlogs(settings).after(delta(table, 1)) == Backlog(0, 0, 0)
 
 
 def test_changes_count_instead_of_rewritten_files_and_compaction_does_not_count(
@@ -93,6 +106,17 @@ def test_files_of_the_inbox_that_were_not_taken_wait(inbox: Path, settings: Sett
     taken(settings, "2", "c.jsonl")
     assert backlogs.after(files(inbox, 1)) == Backlog(None, 1, 5)
     assert backlogs.after(files(inbox, 2)) == Backlog(None, 0, 0)
+
+
+def test_the_folders_of_all_feeds_are_looked_at_together(tmp_path: Path) -> None:
+    odd = Settings(lake_root=str(tmp_path / "a [lake]"))
+    for feed in ("transactions", "users"):
+        folder = odd.local_path("inbox", feed)
+        folder.mkdir(parents=True)
+        (folder / "a.jsonl").write_text("12345")
+    taken(odd, "0", "a.jsonl")
+    pattern = as_glob(odd.path("inbox")) + "/{transactions,users,orders}"
+    assert Backlogs(odd).after(files(Path(pattern), 0)) == Backlog(None, 1, 5)
 
 
 def test_an_entry_that_holds_all_before_it_stands_for_them(inbox: Path, settings: Settings) -> None:

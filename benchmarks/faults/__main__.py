@@ -24,10 +24,10 @@ from benchmarks.faults.findings import Finding
 from benchmarks.faults.half_way import HalfWay
 from benchmarks.faults.others import OTHERS, faced
 from benchmarks.faults.points import BETWEEN_TWO_TABLES, POINTS, aims
-from benchmarks.faults.programs import HarnessError
 from benchmarks.faults.report import show_finding, show_kills, show_verdict
 from benchmarks.faults.rounds import Record, Strike, kill_rounds
 from benchmarks.faults.verdict import Verdict
+from benchmarks.processes import HarnessError
 from lake.errors import LakehouseError, UsageError
 from lake.progress import Stages
 

@@ -9,8 +9,9 @@ from pyspark.sql import SparkSession
 
 from benchmarks.faults.deliveries import Delivery
 from benchmarks.faults.landing import Landing
-from benchmarks.faults.programs import HarnessError, Programs
+from benchmarks.faults.programs import Programs
 from benchmarks.faults.verdict import Verdict, judge
+from benchmarks.processes import HarnessError
 from lake.session import build_session
 from lake.settings import Settings, load_settings
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from benchmarks.faults.bench import Bench
 from benchmarks.faults.findings import Finding
 from benchmarks.faults.landing import Landing
-from benchmarks.faults.programs import Ending, HarnessError, Programs
+from benchmarks.faults.programs import Programs
+from benchmarks.processes import Ending, HarnessError
 
 LAKE = "lake"
 # Of all files, so many are there when the fault comes: most users are not.

@@ -15,7 +15,7 @@ from benchmarks.faults.deliveries import deliveries
 from benchmarks.faults.disk_faults import full_disk, read_only
 from benchmarks.faults.findings import Finding
 from benchmarks.faults.half_way import LAKE, Fault, HalfWay, is_one_clear_line
-from benchmarks.faults.programs import HarnessError
+from benchmarks.processes import HarnessError
 
 REFUSED = 5
 # The modification times of files, one after the other, are moved by so many years.

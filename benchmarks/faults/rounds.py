@@ -11,7 +11,8 @@ import numpy as np
 
 from benchmarks.faults.landing import Landing
 from benchmarks.faults.points import Aim, Moment, Watcher, unnoted
-from benchmarks.faults.programs import LONGEST_SECONDS, Ending, HarnessError, Programs, Running
+from benchmarks.faults.programs import Programs
+from benchmarks.processes import LONGEST_SECONDS, Ending, HarnessError, Running
 
 _LOOK_SECONDS = 0.0005
 # `risklake` ends so where its own count finds lines lost or doubled; the harness then goes on to its verdict.

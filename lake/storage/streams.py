@@ -1,0 +1,79 @@
+"""Streams from and to tables, and the checkpoints that belong to them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, SparkSession
+
+from lake.catalog import TABLES
+from lake.errors import CheckpointError, SchemaError
+from lake.settings import Settings
+from lake.storage.columns import missing_columns
+from lake.storage.file_system import is_there
+from lake.storage.tables import exists, read
+
+if TYPE_CHECKING:
+    from pyspark.sql.streaming import StreamingQuery
+
+
+def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
+    """The table as a stream of its rows; a table with a change feed as a stream of its changes."""
+    reader = spark.readStream.format("delta")
+    if TABLES[name].change_feed:
+        reader = reader.option("readChangeFeed", "true")
+    else:
+        # Deleted and rewritten rows (retention, a user who is forgotten) are no new ones.
+        reader = reader.option("skipChangeCommits", "true")
+    return reader.load(settings.table_path(name))
+
+
+def stream_batches(
+    rows: DataFrame, settings: Settings, write: object, *, query: str, continuous: bool
+) -> StreamingQuery:
+    """Start a stream that hands each micro-batch to `write(batch, batch_id)`."""
+    writer = rows.writeStream.foreachBatch(write)  # type: ignore[arg-type]
+    writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
+    return _trigger(writer, settings, continuous).start()
+
+
+def checkpoint(settings: Settings, query: str) -> str:
+    """Where a query keeps its checkpoint."""
+    return settings.path("checkpoints", query)
+
+
+def query_id(spark: SparkSession, settings: Settings, query: str) -> str:
+    """The identity of a started query. It lives and dies with the checkpoint, as the numbers of micro-batches do."""
+    metadata = checkpoint(settings, query) + "/metadata"
+    if settings.is_local:
+        return f"{query}:{json.loads(Path(metadata).read_text(encoding='utf-8'))['id']}"
+    return f"{query}:{spark.read.schema('id string').json(metadata).collect()[0]['id']}"
+
+
+def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: str, written: list[str]) -> None:
+    """Refuse to start a query on tables with other columns than declared, or anew on those it has already written.
+
+    A lost checkpoint would read everything again and write it a second time. Raises `CheckpointError`, `SchemaError`.
+    """
+    present = [name for name in written if exists(spark, settings, name)]
+    for name in present:
+        missing = missing_columns(spark, settings, name)
+        if missing:
+            raise SchemaError(f"{name} lacks the column {missing[0].name}, which is new: run `risklake evolve` once")
+    if is_there(spark, checkpoint(settings, query) + "/metadata"):
+        return
+    for name in present:
+        # Commits do not tell: VACUUM leaves some in the log of a table without a row.
+        if not read(spark, settings, name).isEmpty():
+            raise CheckpointError(
+                f"{name} has been written, but the checkpoint of `{query}` is gone: starting would write its rows "
+                f"twice. Run `risklake reset --layer {TABLES[name].layer}` to rebuild it from the layer below"
+            )
+
+
+def _trigger(writer: object, settings: Settings, continuous: bool):  # type: ignore[no-untyped-def]
+    if continuous:
+        return writer.trigger(processingTime=f"{settings.trigger_seconds} seconds")  # type: ignore[attr-defined]
+    return writer.trigger(availableNow=True)  # type: ignore[attr-defined]

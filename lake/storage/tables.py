@@ -1,0 +1,174 @@
+"""Tables: made as they are declared, read, and written."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from lake.catalog import LAYERS, TABLES
+from lake.lease import turn
+from lake.settings import Settings
+from lake.storage.file_system import files_in, folders_in
+from lake.table import Table
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """Names a write, so that Delta ignores it the second time: the query's id and its micro-batch."""
+
+    application: str
+    version: int
+
+
+def ensure_tables(spark: SparkSession, settings: Settings, names: list[str] | None = None) -> None:
+    """Create declared tables that do not exist yet, empty, with comments and properties.
+
+    By default all that a lake has from the first; those that are made on demand by their names.
+    """
+    wanted = set(names or [name for name, table in TABLES.items() if not table.is_on_demand])
+    if all(exists(spark, settings, name) for name in wanted):
+        return
+    # Jobs that are started together would else create a table together, and overwrite each other's first commit.
+    with turn(settings, "tables"):
+        for name in TABLES:
+            if name in wanted and not exists(spark, settings, name):
+                _create(spark, settings, TABLES[name])
+
+
+def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
+    """Whether a table has been made in the lake."""
+    # The folder of the log comes before its first commit.
+    log = settings.path(*name.split("."), "_delta_log")
+    if settings.is_local:
+        folder = Path(log)
+        return folder.is_dir() and any(entry.name.endswith(".json") for entry in os.scandir(folder))
+    return bool(files_in(spark, log, ".json"))
+
+
+def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:
+    """Names of all Delta tables that lie in the lake, whoever wrote them, in the order of the flow."""
+    names = []
+    for layer in LAYERS:
+        for folder in folders_in(spark, settings.path(layer)):
+            if exists(spark, settings, f"{layer}.{folder}"):
+                names.append(f"{layer}.{folder}")
+    return names
+
+
+def read(spark: SparkSession, settings: Settings, name: str, version: int | None = None) -> DataFrame:
+    """The table as it stands now, or as it stood after the commit of a number."""
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    return reader.load(settings.table_path(name))
+
+
+def read_csv(spark: SparkSession, files: list[Path], schema: StructType) -> DataFrame:
+    """Files of CSV with a header, gzip'd or not, as the columns of a schema; they are no part of the lake."""
+    return spark.read.schema(schema).option("header", "true").csv([f"file:{file.resolve()}" for file in files])
+
+
+def append(rows: DataFrame, settings: Settings, name: str, transaction: Transaction | None = None) -> None:
+    """Append rows of the declared columns; with a transaction, at most once."""
+    writer = rows.select(TABLES[name].column_names).write.format("delta").mode("append")
+    if transaction:
+        writer = writer.option("txnAppId", transaction.application).option("txnVersion", transaction.version)
+    writer.save(settings.table_path(name))
+
+
+def replace_where(rows: DataFrame, settings: Settings, name: str, condition: str) -> None:
+    """Replace the rows that meet a condition with these, in one commit."""
+    selected = rows.select(TABLES[name].column_names)
+    selected.write.format("delta").mode("overwrite").option("replaceWhere", condition).save(settings.table_path(name))
+
+
+def merge_changes(
+    rows: DataFrame, settings: Settings, name: str, *, within: str | None = None, insert: bool = False
+) -> None:
+    """Update the rows of the same key that differ, and with `insert` add those that are missing.
+
+    `within` is a condition on the target with literal bounds (it is called `old` there), so that files are skipped.
+    The same call twice changes nothing the second time.
+    """
+    table = TABLES[name]
+    spark = rows.sparkSession
+    same_key = " and ".join(f"old.{key} = new.{key}" for key in table.keys)
+    differs = " or ".join(f"not (old.{c} <=> new.{c})" for c in _comparable(table))
+    merge = (
+        DeltaTable.forPath(spark, settings.table_path(name))
+        .alias("old")
+        .merge(rows.select(table.column_names).alias("new"), f"({within}) and {same_key}" if within else same_key)
+        .whenMatchedUpdateAll(differs)
+    )
+    with alone(settings, name):
+        (merge.whenNotMatchedInsertAll() if insert else merge).execute()
+
+
+def delete_matching(
+    rows: DataFrame, settings: Settings, name: str, *, within: str, on: tuple[str, ...] | None = None
+) -> None:
+    """Delete the rows of a table whose keys (or other columns, `on`) are among these rows, where each stands once.
+
+    `within` is as in `merge_changes`.
+    """
+    columns = on or TABLES[name].keys
+    same_key = " and ".join(f"old.{column} = gone.{column}" for column in columns)
+    target = DeltaTable.forPath(rows.sparkSession, settings.table_path(name)).alias("old")
+    with alone(settings, name):
+        target.merge(rows.select(*columns).alias("gone"), f"({within}) and {same_key}").whenMatchedDelete().execute()
+
+
+def delete_where(spark: SparkSession, settings: Settings, name: str, condition: str) -> int:
+    """Delete the rows that meet a condition; gives their number."""
+    with alone(settings, name):
+        rows = read(spark, settings, name).where(condition).count()
+        if rows:
+            DeltaTable.forPath(spark, settings.table_path(name)).delete(condition)
+    return rows
+
+
+def update_where(
+    spark: SparkSession, settings: Settings, name: str, condition: Column, changes: Mapping[str, Column]
+) -> int:
+    """Change columns of the rows that meet a condition; gives their number."""
+    with alone(settings, name):
+        rows = read(spark, settings, name).where(condition).count()
+        if rows:
+            DeltaTable.forPath(spark, settings.table_path(name)).update(condition, dict(changes))
+    return rows
+
+
+@contextmanager
+def alone(settings: Settings, name: str) -> Iterator[None]:
+    """Keep other threads of this program from the same work, such as rewriting a table; leases keep off programs."""
+    with _GUARD:
+        lock = _LOCKS.setdefault(settings.path(name), threading.RLock())
+    with lock:
+        yield
+
+
+_GUARD = threading.Lock()
+_LOCKS: dict[str, threading.RLock] = {}
+
+
+def _create(spark: SparkSession, settings: Settings, table: Table) -> None:
+    builder = DeltaTable.createIfNotExists(spark).location(settings.table_path(table.name))
+    builder = builder.addColumns(table.schema).comment(f"{table.meaning}. Grain: {table.grain}")
+    if table.partition_by:
+        builder = builder.partitionedBy(*table.partition_by)
+    for key, value in table.delta_properties.items():
+        builder = builder.property(key, value)
+    builder.execute()
+
+
+def _comparable(table: Table) -> list[str]:
+    # Maps cannot be compared; a map column always changes together with another one here.
+    return [c.name for c in table.columns if c.name not in table.keys and c.type.typeName() != "map"]

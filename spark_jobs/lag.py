@@ -1,0 +1,82 @@
+"""How far a query is behind the table that it reads, so that a count beside running streams is no false alarm.
+
+What is known of a query from outside: the offset of its last finished micro-batch, and that of the one it has begun.
+The rows that it has written lie between the two. Both are read from the checkpoint, the rows between from the log of
+the table; on an object store neither is asked, and a lake is then judged as if its streams had ended.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lake.settings import Settings
+from lake.storage import checkpoint
+from spark_jobs.table_log import TableLog, Taken, total_rows
+
+
+@dataclass(frozen=True)
+class Lag:
+    """What may lie between a table and those written from it: rows that the query has not finished (`behind`), and
+    rows that came after the table was counted and may have been taken already (`ahead`)."""
+
+    behind: int = 0
+    ahead: int = 0
+
+    def unexplained(self, difference: int) -> int:
+        """What is left of a difference of counts (table minus written) that the lag does not explain."""
+        if difference > self.behind:
+            return difference - self.behind
+        return min(difference + self.ahead, 0)
+
+
+NO_LAG = Lag()
+# A checkpoint or log that is damaged, or written otherwise than it is today.
+_UNREADABLE = (OSError, KeyError, TypeError, ValueError)
+
+
+class LagMeter:
+    """The lag of a query behind a table over the time of a count: made before it, and closed after it.
+
+    The rows of the table itself are to be counted as of `version` (None where that is not known).
+    """
+
+    def __init__(self, settings: Settings, query: str, table: str) -> None:
+        self._checkpoint = Path(checkpoint(settings, query))
+        self._log = TableLog(Path(settings.table_path(table)))
+        self._finished = Taken()
+        self.version: int | None = None
+        if settings.is_local and self._log.latest() >= 0:
+            with suppress(*_UNREADABLE):
+                latest = self._log.latest()
+                self._finished = _taken(self._checkpoint, "commits")
+                self.version = latest
+
+    def close(self) -> Lag:
+        """The lag, now that all has been counted."""
+        if self.version is None:
+            return NO_LAG
+        try:
+            unfinished = total_rows(self._log.added_after(self._finished, self.version))
+            later = total_rows(self._log.added_after(Taken(self.version + 1)))
+            not_begun = total_rows(self._log.added_after(_taken(self._checkpoint, "offsets")))
+        except _UNREADABLE:
+            return NO_LAG
+        if unfinished is None or later is None or not_begun is None:
+            return NO_LAG
+        return Lag(unfinished, max(later - not_begun, 0))
+
+
+def _taken(checkpoint: Path, kind: str) -> Taken:
+    """How far the newest micro-batch reads that has an entry of this kind (`offsets`, `commits`)."""
+    folder = checkpoint / kind
+    numbers = [int(file.name) for file in folder.iterdir() if file.name.isdigit()] if folder.is_dir() else []
+    if not numbers:
+        return Taken()
+    text = (checkpoint / "offsets" / str(max(numbers))).read_text(encoding="utf-8").strip()
+    offset = json.loads(text.split("\n")[-1])
+    if offset.get("isStartingVersion"):
+        raise ValueError("within its first snapshot a stream reads in an order of its own")
+    return Taken.of(offset)
