@@ -5,7 +5,8 @@ All of it runs in Spark itself, without Python workers. Text that cannot hold pe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -72,11 +73,30 @@ def mask_identifier(text: Column, key: bytes) -> Column:
     )
 
 
+def masked_texts(texts: Sequence[Column], key: bytes) -> Column:
+    """`mask_free_text` of each text, as an array in their order; null where none of them can hold personal data.
+
+    One expression for all: building it, and planning it, costs more than a text.
+    """
+    may_hold = reduce(Column.__or__, (_false_if_null(_holds_email(t) | _may_hold_number(t)) for t in texts))
+    return F.when(may_hold, F.transform(F.array(*texts), lambda text: mask_free_text(text, key)))
+
+
+def masked_identifiers(texts: Sequence[Column], key: bytes) -> Column:
+    """`mask_identifier` of each text, as an array in their order; null where none of them is personal data."""
+    may_hold = reduce(Column.__or__, (_false_if_null(_holds_email(t) | t.rlike(CARD_ALONE)) for t in texts))
+    return F.when(may_hold, F.transform(F.array(*texts), lambda text: mask_identifier(text, key)))
+
+
 def holds_personal(text: Column) -> Column:
     """Whether `mask_free_text` would change the text; false for null."""
     holds_card = F.exists(_card_candidates(text), lambda candidate: _mark(candidate) != "")
     holds_number = _may_hold_number(text) & (text.rlike(PHONE) | holds_card)
-    return F.coalesce(_holds_email(text) | holds_number, F.lit(False))
+    return _false_if_null(_holds_email(text) | holds_number)
+
+
+def _false_if_null(condition: Column) -> Column:
+    return F.coalesce(condition, F.lit(False))
 
 
 def _holds_email(text: Column) -> Column:

@@ -65,14 +65,13 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
 
 def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
-        # As the first of a feed that gets no files. Of one column only, so that no line is validated for it.
-        if batch.select("source_file").isEmpty():
+        # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.
+        rows = batch.localCheckpoint()
+        if rows.isEmpty():  # as the first of a feed that gets no files
             return
         spark = batch.sparkSession
         transaction = Transaction(storage.query_id(spark, settings, query(feed)), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
-        # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.
-        rows = batch.localCheckpoint()
         with storage.alone(settings, f"lines of {feed.name}"):
             _settle(spark, settings, feed, rows, transaction)
         if feed.is_reference:

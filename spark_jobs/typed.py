@@ -7,8 +7,7 @@ from pyspark.sql import functions as F
 
 from lake.feed import Feed
 from spark_jobs.parse import parse
-from spark_jobs.personal import mask_free_text
-from spark_jobs.validate import check, checked_lines, opened
+from spark_jobs.validate import check, checked_lines, masked_rest, opened
 from spark_jobs.verdicts import ARRIVAL_ORDER
 
 
@@ -18,8 +17,8 @@ def typed(lines: DataFrame, feed: Feed, key: bytes) -> DataFrame:
     Personal data are tokens of the masking key from here on, except in `line`.
     """
     checked = [check(field, feed, key) for field in feed.fields]
-    values = checked_lines(opened(parse(lines, feed), feed), checked).select(
-        *feed.value_names, mask_free_text(F.col("rest"), key).alias("rest"), "faults", "line", *ARRIVAL_ORDER
+    values = checked_lines(opened(parse(lines, feed), feed, key), checked).select(
+        *feed.value_names, masked_rest().alias("rest"), "faults", "line", *ARRIVAL_ORDER
     )
     hashed = [part for name in feed.value_names for part in (F.col(name), F.col(name).isNull())]
     # Nulls are skipped by the hash, so each column also says whether it is one.
