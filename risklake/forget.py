@@ -26,6 +26,7 @@ from lake.masking_key import masking_key
 from lake.settings import Settings
 from spark_jobs.archive import ARCHIVE
 from spark_jobs.csv_lines import csv_object
+from spark_jobs.hidden import hidden_text
 from spark_jobs.personal import mask_identifier
 
 GONE = "forgotten"
@@ -100,7 +101,8 @@ def forget(spark: SparkSession, settings: Settings, person: Person, report: Repo
         if rows:
             changed[name] = rows
         # The rows as they were stand in files of older versions, perhaps since a call that was cut off.
-        storage.vacuum(spark, settings, name, 0)
+        if storage.has_old_files(settings, name, len(storage.data_files(spark, settings, name))):
+            storage.vacuum(spark, settings, name, 0)
         report(number, len(files) + len(names))
     return changed
 
@@ -148,8 +150,9 @@ def _without(field: StructField, person: Person) -> Column:
 
 
 def _tells(text: Column, person: Person) -> Column:
+    # Delta keeps the condition of an update in the log of the table.
     pattern = "|".join([person.id_pattern, *map(re.escape, _spellings(person.everywhere))])
-    return text.rlike(pattern)
+    return F.rlike(text, hidden_text(pattern, "person"))
 
 
 def _as_text(field: StructField) -> Column:

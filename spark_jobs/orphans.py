@@ -132,25 +132,30 @@ def release(spark: SparkSession, settings: Settings, referred: str) -> None:
 
 def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
     complete = _complete(spark, settings, feed).localCheckpoint()
-    days = [row[0] for row in complete.select("arrival_date").distinct().collect()]
-    if not days:
+    found = complete.select("arrival_date", "stands_in").distinct().collect()
+    if not found:
         return
+    days, places = ({row[position] for row in found} for position in range(2))
     stored = storage.read(spark, settings, bronze_table(feed).name).where(F.col("arrival_date").isin(days))
     lines = stored.join(complete.select(*_LINE), on=_LINE, how="left_semi")
     rows = typed(lines, feed, masking_key(settings)).localCheckpoint()
     accepted = storage.read(spark, settings, silver_table(feed).name)
     held = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
     settled = decided(rows, held, feed).localCheckpoint()
+    verdicts = {row[0] for row in settled.select("verdict").distinct().collect()}
     new = settled.where((F.col("verdict") == ACCEPTED) & ~F.col("is_held"))
     storage.append(new, settings, silver_table(feed).name)
     within = f"old.feed = '{feed.name}'"
-    repeated = duplicate_rows(settled.where(F.col("verdict") == DUPLICATE), feed)
-    storage.merge_changes(repeated, settings, DUPLICATES.name, within=within, insert=True)
+    if DUPLICATE in verdicts:
+        repeated = duplicate_rows(settled.where(F.col("verdict") == DUPLICATE), feed)
+        storage.merge_changes(repeated, settings, DUPLICATES.name, within=within, insert=True)
     altered = quarantine_rows(settled.where(F.col("verdict") == QUARANTINED), feed)
-    storage.merge_changes(altered, settings, QUARANTINE.name, within=within, insert=True)
+    if QUARANTINED in verdicts:
+        storage.merge_changes(altered, settings, QUARANTINE.name, within=within, insert=True)
     lineage = complete.select("feed", *_LINE, "stands_in")
-    left = lineage.where("stands_in = 'quarantine'").join(altered, on=["feed", *_LINE], how="left_anti")
-    storage.delete_matching(left, settings, QUARANTINE.name, within=within)
+    if "quarantine" in places:
+        left = lineage.where("stands_in = 'quarantine'").join(altered, on=["feed", *_LINE], how="left_anti")
+        storage.delete_matching(left, settings, QUARANTINE.name, within=within)
     # Last: until here, a killed release begins anew.
     storage.delete_matching(lineage, settings, ORPHANS.name, within=within)
 

@@ -165,7 +165,7 @@ def _status(
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
     gone = expired(spark, settings)
     size_of = sizes(spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
-    places = {table.name: by_feed(spark, settings, table, gone) for table in (QUARANTINE, DUPLICATES, ORPHANS)}
+    places, orphans = by_feed(spark, settings, gone), accepted_orphans(spark, settings)
     lags = {name: meter.close() for name, meter in meters.items()}
     feature_lag = feature_meter.close()
     inventory = count_files(spark, settings)
@@ -183,7 +183,7 @@ def _status(
             quarantined=places[QUARANTINE.name].get(feed.name, 0),
             duplicates=places[DUPLICATES.name].get(feed.name, 0),
             waiting=places[ORPHANS.name].get(feed.name, 0),
-            orphans=accepted_orphans(spark, settings, feed),
+            orphans=orphans.get(feed.name, 0),
             pending=pending(feed) - past if lines > bronze else 0,
             changed_files=sum(name == feed.name for name, _ in inventory.changed),
             lag=lags[feed.name],

@@ -11,12 +11,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import ALERTS, ORPHANS, QUARANTINE, UNKNOWN_FIELDS, USER_5M
+from lake.catalog import ALERTS, DUPLICATES, ORPHANS, QUARANTINE, UNKNOWN_FIELDS, USER_5M
 from lake.feed import Feed
 from lake.feed_tables import accepted_table, bronze_table, silver_table
 from lake.feeds import FEEDS, TRANSACTIONS
 from lake.settings import Settings
-from lake.table import Table
 from spark_jobs.retention import EVENT_FEEDS, Expired
 
 # What tells the newest line of transactions that a table knows of.
@@ -76,15 +75,24 @@ def _kept(rows: DataFrame, spark: SparkSession, settings: Settings, name: str, g
     return rows.join(transactions.select("event_id"), on="event_id", how="left_semi")
 
 
-def accepted_orphans(spark: SparkSession, settings: Settings, feed: Feed) -> int:
-    """Accepted events that refer to an unknown thing; what nothing is known of in this lake is not asked for."""
+def accepted_orphans(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    """Accepted events by feed that refer to an unknown thing; what this lake knows nothing of is not asked for."""
+    counted = [_orphans_of(spark, settings, feed) for feed in FEEDS.values()]
+    found = [rows for rows in counted if rows is not None]
+    if not found:
+        return {}
+    return {row["feed"]: row["orphans"] for row in reduce(DataFrame.union, found).collect()}
+
+
+def _orphans_of(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame | None:
+    """One row (feed, orphans); None where a feed refers to nothing that the lake knows."""
     referred = {
         field: silver_table(FEEDS[name])
         for field, name in feed.references.items()
         if storage.exists(spark, settings, silver_table(FEEDS[name]).name)
     }
     if not referred or not storage.exists(spark, settings, silver_table(feed).name):
-        return 0
+        return None
     events = storage.read(spark, settings, silver_table(feed).name).groupBy(*referred).count()
     for name, table in referred.items():
         known = storage.read(spark, settings, table.name).select(F.col(table.keys[0]).alias(name))
@@ -92,20 +100,26 @@ def accepted_orphans(spark: SparkSession, settings: Settings, feed: Feed) -> int
     is_orphan = reduce(
         Column.__or__, (F.col(name).isNotNull() & F.col(f"{name}__is_known").isNull() for name in referred)
     )
-    return int(events.where(is_orphan).agg(F.coalesce(F.sum("count"), F.lit(0))).collect()[0][0])
+    orphans = F.coalesce(F.sum(F.when(is_orphan, F.col("count"))), F.lit(0))
+    return events.agg(F.lit(feed.name).alias("feed"), orphans.alias("orphans"))
 
 
-def by_feed(spark: SparkSession, settings: Settings, table: Table, gone: Expired) -> dict[str, int]:
-    """Rows of a table by feed, without what has expired.
+def by_feed(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, dict[str, int]]:
+    """Rows of quarantine, duplicates and orphans by table and feed, without what has expired.
 
     Of the orphans those count that wait, as the others stand in quarantine.
     """
-    if not storage.exists(spark, settings, table.name):
-        return {}
-    rows = gone.kept_by_feed(storage.read(spark, settings, table.name))
-    if table == ORPHANS:
-        rows = rows.where("stands_in = 'waiting'")
-    return {row["feed"]: row["count"] for row in rows.groupBy("feed").count().collect()}
+    found: dict[str, dict[str, int]] = {name: {} for name in (QUARANTINE.name, DUPLICATES.name, ORPHANS.name)}
+    there = [name for name in found if storage.exists(spark, settings, name)]
+    counted = []
+    for name in there:
+        rows = gone.kept_by_feed(storage.read(spark, settings, name))
+        if name == ORPHANS.name:
+            rows = rows.where("stands_in = 'waiting'")
+        counted.append(rows.groupBy("feed").agg(F.lit(name).alias("name"), F.count("*").alias("rows")))
+    for row in reduce(DataFrame.union, counted).collect():
+        found[row["name"]][row["feed"]] = row["rows"]
+    return found
 
 
 def open_alerts(spark: SparkSession, settings: Settings) -> dict[str, int]:
