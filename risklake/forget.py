@@ -24,6 +24,7 @@ from lake.feeds import USERS
 from lake.inbox import land_blocks, open_file
 from lake.masking_key import masking_key
 from lake.settings import Settings
+from spark_jobs import pipeline
 from spark_jobs.archive import ARCHIVE
 from spark_jobs.csv_lines import csv_object
 from spark_jobs.hidden import hidden_text
@@ -86,8 +87,11 @@ def find_person(spark: SparkSession, settings: Settings, user_id: str) -> Person
 
 
 def forget(spark: SparkSession, settings: Settings, person: Person, report: Report) -> dict[str, int]:
-    """Replace the person in files and tables; gives the changed rows and lines by place. The same call again does what
-    an earlier one, cut off, has left."""
+    """Replace the person in files and tables; gives the changed rows and lines by place.
+
+    The same call again does what an earlier one, cut off, has left. Call it with the leases of all jobs in hand, when
+    the streams have taken all that there is: what they have not read in older versions of a table is deleted.
+    """
     changed: dict[str, int] = {}
     files = list(_files(settings))
     names = storage.tables_on_disk(spark, settings)
@@ -100,10 +104,13 @@ def forget(spark: SparkSession, settings: Settings, person: Person, report: Repo
         rows = _forget_in_table(spark, settings, name, person)
         if rows:
             changed[name] = rows
+        report(number, len(files) + len(names))
+    # The streams go past these changes: the files of older versions, which they would have to read, are deleted.
+    pipeline.drain_holding_leases(spark, settings)
+    for name in names:
         # The rows as they were stand in files of older versions, perhaps since a call that was cut off.
         if storage.has_old_files(settings, name, len(storage.data_files(spark, settings, name))):
             storage.vacuum(spark, settings, name, 0)
-        report(number, len(files) + len(names))
     return changed
 
 

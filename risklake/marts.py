@@ -19,6 +19,8 @@ from lake.settings import Settings
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt"
 
+_ANSI = "spark.sql.ansi.enabled"
+
 # Called with how many models and tests are done, and how many there are.
 Report = Callable[[int, int | None], None]
 
@@ -52,7 +54,7 @@ def build_marts(spark: SparkSession, settings: Settings, report: Report | None =
         "--target-path",
         str(work / "target"),
     ]
-    with leases(settings, ["marts"]), _lake_root(settings):
+    with leases(settings, ["marts"]), _lake_root(settings), _same_sql_afterwards(spark):
         outcome: Any = dbtRunner(callbacks=[counter.take]).invoke(command)
     _raise_failures(outcome, work)
     register_names(spark, settings)
@@ -87,6 +89,16 @@ def _lake_root(settings: Settings) -> Iterator[None]:
             del os.environ["LAKE_ROOT"]
         else:
             os.environ["LAKE_ROOT"] = before
+
+
+@contextmanager
+def _same_sql_afterwards(spark: SparkSession) -> Iterator[None]:
+    # dbt turns errors of SQL into nulls for its session, which is ours, and leaves it so.
+    before = spark.conf.get(_ANSI, "true")
+    try:
+        yield
+    finally:
+        spark.conf.set(_ANSI, str(before))
 
 
 def _raise_failures(outcome: Any, work: Path) -> None:

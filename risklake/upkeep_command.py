@@ -69,10 +69,13 @@ def forget(
     from risklake import forget as forgetting
     from risklake.reset import JOBS
     from risklake.show import show_json
+    from spark_jobs.pipeline import drain_holding_leases
 
     settings, stages = settings_of(lake), Stages()
     with leases(settings, [*JOBS, "quarantine"]):
         spark = session_for(settings, "forget")
+        with stages.stage("streams"):
+            drain_holding_leases(spark, settings)
         person = forgetting.find_person(spark, settings, user)
         if sys.stdin.isatty() and not yes:
             typer.confirm(f"Forget {user} in {settings.lake_root}? This cannot be undone", abort=True)

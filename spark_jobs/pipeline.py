@@ -76,6 +76,13 @@ def run(
                     _drain(spark, settings, job, report, stop, recording)
 
 
+def drain_holding_leases(spark: SparkSession, settings: Settings) -> None:
+    """Take what lies before every job; for a caller that holds the leases of all jobs, and goes on to hold them."""
+    with recorded(spark, settings) as recording:
+        for job in JOBS:
+            _drain(spark, settings, job, lambda progress: None, threading.Event(), recording)
+
+
 def _drain(
     spark: SparkSession, settings: Settings, job: str, report: Report, stop: threading.Event, metrics: StreamMetrics
 ) -> None:

@@ -8,7 +8,6 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
-from lake.feeds import TRANSACTIONS
 from lake.inbox import count_lines, is_visible, visible_files
 from lake.settings import Settings, load_settings
 from risklake.streaming import strangers
@@ -107,7 +106,7 @@ def test_a_file_that_vanishes_before_it_is_read_does_not_stop_the_stream(
         (folder / "gone.jsonl").unlink()
         found.extend(Path(row["path"]).name for row in batch.select("path").collect())
 
-    stream = inbox_files(spark, settings, TRANSACTIONS).writeStream.foreachBatch(write).trigger(availableNow=True)
+    stream = inbox_files(spark, settings).writeStream.foreachBatch(write).trigger(availableNow=True)
     assert stream.option("checkpointLocation", str(tmp_path / "checkpoint")).start().awaitTermination(120)
     assert found == ["stays.jsonl"]
 

@@ -116,7 +116,7 @@ def test_an_address_that_is_not_of_this_machine_is_named(settings: Settings, por
 def test_a_port_in_use_ends_the_command_before_spark_starts(
     settings: Settings, taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "_settings", lambda *_: replace(settings, metrics_port=taken_port))
-    monkeypatch.setattr(cli, "_session", lambda *_: pytest.fail("Spark was started"))
+    monkeypatch.setattr(cli, "settings_of", lambda *_: replace(settings, metrics_port=taken_port))
+    monkeypatch.setattr(cli, "session_for", lambda *_: pytest.fail("Spark was started"))
     with pytest.raises(MachineError, match="is in use"):
         cli.stream(once=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,9 @@ def aged(
     settings = replace(settings, finished_files="archive")
     old = [transaction(f"old{n}", event_time=f"2024-01-05T10:00:0{n}Z") for n in range(4)]
     land([*old, old[0], "bad"], "old.jsonl")
-    land(['{"user_id":"u1","country":"DE","name":"A B","email":"a@b.example"}'], "users.jsonl", feed="users")
+    user = {"user_id": "u1", "name": "A", "email": "a@b.example", "phone_number": "+49 30 1234567",
+            "created_date": "2024-03-01", "source": "app"}  # fmt: skip
+    land([json.dumps(user)], "users.jsonl", feed="users")
     drain(spark, settings)
     make_old(spark, settings)
     land([transaction("new", event_time=f"{TODAY}T00:00:00Z")], "new.jsonl")

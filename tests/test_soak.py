@@ -62,7 +62,7 @@ def test_one_slow_batch_in_twenty_shows_in_the_tail_only() -> None:
 def test_a_minute_of_steady_load_ends_with_every_line_in_its_place(tmp_path: Path) -> None:
     looks: list[float] = []
     observed = soak(
-        tmp_path / "lake", tmp_path / "said", rate=100, seconds=50, upkeep_minutes=60, every=5,
+        tmp_path / "lake", tmp_path / "said", rate=50, seconds=20, upkeep_minutes=60, every=5,
         report=lambda done, seen: looks.append(seen.memory_mib),
     )  # fmt: skip
     assert all(observed.commits.values())

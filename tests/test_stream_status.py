@@ -13,7 +13,7 @@ from lake import storage
 from lake.catalog import STREAMS, TABLES
 from lake.errors import UsageError
 from lake.settings import Settings
-from risklake import cli, show, watching
+from risklake import cli, show_streams, watching
 from spark_jobs.stream_metrics import Row, frame, quiet_row
 from spark_jobs.stream_status import freshness, latest_progress
 
@@ -37,7 +37,7 @@ def quiet(query: str = "silver_transactions", minutes_ago: float = 0) -> Row:
 def printed(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     text = StringIO()
     console = Console(file=text, width=120)
-    monkeypatch.setattr(show, "console", console)
+    monkeypatch.setattr(show_streams, "console", console)
     monkeypatch.setattr(watching, "console", console)
     return text
 
@@ -64,7 +64,7 @@ def test_a_query_shows_its_newest_batch_and_what_waits_now(
     assert silver["last_batch_s_ago"] - silver["last_heard_s_ago"] == pytest.approx(540, abs=1)
     assert silver["last_heard_s_ago"] >= 60
     assert (found["silver_disputes"]["last_batch_s_ago"], found["silver_disputes"]["rows"]) == (None, None)
-    show.show_streams(found)
+    show_streams.show_streams(found)
     lines = {line.split("│")[1].strip(): line for line in printed.getvalue().splitlines() if "│" in line}
     assert "3 files (2.5 MB)" in lines["bronze_transactions"]
     assert "1,200" in lines["silver_transactions"]
@@ -78,7 +78,7 @@ def test_a_lake_where_nothing_ran_has_no_streams_and_is_as_fresh_as_its_newest_l
     spark: SparkSession, settings: Settings, printed: StringIO
 ) -> None:
     assert latest_progress(spark, settings) == {}
-    show.show_streams({})
+    show_streams.show_streams({})
     assert printed.getvalue() == ""
     arrived = NOW - timedelta(hours=1)
     lines = [("{}", "a.jsonl", 1, arrived, None, arrived, arrived.date())]
@@ -111,7 +111,7 @@ def test_watching_shows_it_again_until_stopped(
 
 
 def test_watching_is_no_json(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "_session", lambda *_: pytest.fail("Spark was started"))
+    monkeypatch.setattr(cli, "session_for", lambda *_: pytest.fail("Spark was started"))
     settings.local_path().mkdir()
     with pytest.raises(UsageError, match="leave out --json"):
         cli.status(lake=settings.local_path(), as_json=True, watch=5)

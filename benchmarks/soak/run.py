@@ -16,6 +16,7 @@ from benchmarks.soak.commits import STAGES, Commit, CommitLog
 from benchmarks.soak.samples import Sample, sample
 
 _STARTED_SECONDS = 180.0
+_WARM_SECONDS = 600.0
 
 # Called with seconds done, and the newest sample.
 Report = Callable[[float, Sample], None]
@@ -51,6 +52,7 @@ def soak(
         _wait_until_streaming(stream)
         live = [*command, "generate", "--rate", str(rate)]
         with started(live, logs / "generate.log", environment) as generator:
+            _wait_until_warm(stream, lake)
             observed.began = time.time()
             _watch(observed, stream, generator, lake, port, seconds, every, report)
             observed.ended = time.time()
@@ -96,6 +98,16 @@ def _wait_until_streaming(stream: Running) -> None:
         if stream.process.poll() is not None or stream.seconds > _STARTED_SECONDS:
             raise HarnessError(f"The stream did not start: see {stream.log}")
         time.sleep(0.2)
+
+
+def _wait_until_warm(stream: Running, lake: Path) -> None:
+    # The first micro-batches plan and compile everything; what came meanwhile is taken in the next ones.
+    logs = {name: CommitLog(lake.joinpath(*name.split(".")), arrival) for name, arrival in STAGES.items()}
+    while logs:
+        logs = {name: log for name, log in logs.items() if not log.new()}
+        if stream.process.poll() is not None or stream.seconds > _WARM_SECONDS:
+            raise HarnessError(f"No payment came through to {', '.join(logs)}: see {stream.log}")
+        time.sleep(1)
 
 
 def _stop(program: Running) -> None:
