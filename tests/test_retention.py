@@ -38,6 +38,8 @@ def make_old(spark: SparkSession, settings: Settings) -> None:
         if "arrival_date" in storage.read(spark, settings, name).columns:
             changes["arrival_date"] = F.expr("date_sub(arrival_date, 800)")
         storage.update_where(spark, settings, name, F.lit(True), changes)
+    changes = {"inputs_arrived_at": F.expr("inputs_arrived_at - interval 800 days")}
+    storage.update_where(spark, settings, USER_5M.name, F.lit(True), changes)
     for day in settings.local_path("archive", "transactions").iterdir():
         day.rename(day.with_name(str(TODAY - YEARS_AGO)))
 

@@ -81,7 +81,7 @@ def test_a_lake_where_nothing_ran_has_no_streams_and_is_as_fresh_as_its_newest_l
     show_streams.show_streams({})
     assert printed.getvalue() == ""
     arrived = NOW - timedelta(hours=1)
-    lines = [("{}", "a.jsonl", 1, arrived, None, arrived, arrived.date())]
+    lines = [("{}", None, "a.jsonl", 1, arrived, None, arrived, arrived.date())]
     bronze = TABLES["bronze.transactions"]
     storage.append(spark.createDataFrame(lines, bronze.schema), settings, bronze.name)
     found = freshness(spark, settings)
