@@ -68,42 +68,32 @@ def aged(
     return settings
 
 
-def test_what_has_outlived_its_time_goes_from_every_table_and_the_rest_reconciles(
-    spark: SparkSession, aged: Settings
-) -> None:
-    assert rows(spark, aged)[ALERTS.name] > 0
-    done = {one.table: one.rows_expired for one in care(spark, aged)}
-    assert (done["bronze.transactions"], done["silver.transactions"], done[QUARANTINE.name]) == (6, 4, 1)
-    left = rows(spark, aged)
-    assert left == dict.fromkeys(TABLES, 0) | {"bronze.transactions": 1, "silver.transactions": 1, USER_5M.name: 1}
-    assert storage.read(spark, aged, "bronze.users").count() == 1
-    days = [day.name for day in aged.local_path("archive", "transactions").iterdir()]
-    assert days == [str(TODAY)]
-    status = close_run(spark, aged, with_parity=True)
-    assert status.is_consistent, status.as_dict()
-    assert (status.feeds["transactions"].lines, status.feeds["users"].lines) == (1, 1)
-    assert expire(spark, aged, TODAY) == {}
-
-
-def test_lines_are_no_longer_counted_from_the_moment_of_the_decision_and_a_kill_after_it_costs_nothing(
+def test_what_has_outlived_its_time_goes_from_every_table_and_a_kill_on_the_way_costs_nothing(
     spark: SparkSession, aged: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def killed(*_: object) -> dict[str, int]:
         raise KeyboardInterrupt
 
+    assert rows(spark, aged)[ALERTS.name] > 0
     with monkeypatch.context() as patched:
         patched.setattr(retention, "_delete", killed)
         with pytest.raises(KeyboardInterrupt):
             expire(spark, aged, TODAY)
+    # From the moment of the decision, what goes is not counted any more.
     assert rows(spark, aged)["bronze.transactions"] == 7
     assert expired(spark, aged).lines == {"transactions": 6, "disputes": 0}
     status = close_run(spark, aged, with_parity=True)
     assert status.is_consistent, status.as_dict()
-    assert status.feeds["transactions"].lines == 1
-    # A new file is taken as ever, and what was begun is finished on another day, without being counted twice.
-    expire(spark, aged, TODAY + timedelta(days=1))
+    assert (status.feeds["transactions"].lines, status.feeds["users"].lines) == (1, 1)
+    # What was begun is finished on another day, and nothing is counted twice.
+    done = {one.table: one.rows_expired for one in care(spark, aged, today=TODAY + timedelta(days=1))}
+    assert (done["bronze.transactions"], done["silver.transactions"], done[QUARANTINE.name]) == (6, 4, 1)
     assert expired(spark, aged).lines == {"transactions": 6, "disputes": 0}
-    assert rows(spark, aged)["bronze.transactions"] == 1
+    left = rows(spark, aged)
+    assert left == dict.fromkeys(TABLES, 0) | {"bronze.transactions": 1, "silver.transactions": 1, USER_5M.name: 1}
+    assert storage.read(spark, aged, "bronze.users").count() == 1
+    days = [day.name for day in aged.local_path("archive", "transactions").iterdir()]
+    assert days == [str(TODAY)]
     assert close_run(spark, aged, with_parity=True).is_consistent
 
 
