@@ -12,7 +12,6 @@ import json
 import os
 import random
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,9 +22,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.processes import resident_mib
+from benchmarks.processes import as_command, resident_mib
 from generator.write import generate
-from lake.errors import InconsistentError, LakehouseError
+from lake.errors import InconsistentError
 from lake.feeds import FEEDS
 from lake.inbox import land_blocks, open_file, visible_files
 from lake.progress import Stages
@@ -222,8 +221,4 @@ class _Peak:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except LakehouseError as error:
-        typer.echo(f"fuzz: {error}", err=True)
-        sys.exit(error.exit_code)
+    as_command(main, "fuzz")

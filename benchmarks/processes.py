@@ -5,19 +5,30 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import typer
 
 from lake.errors import LakehouseError
 
 ROOT = Path(__file__).resolve().parents[1]
 LONGEST_SECONDS = 1800.0
 _GONE_SECONDS = 30.0
+
+
+def as_command(main: Callable[..., None], name: str) -> None:
+    """Run a function as a command: one line and an exit code for an error that its user can do something about."""
+    try:
+        typer.run(main)
+    except LakehouseError as error:
+        typer.echo(f"{name}: {error}", err=True)
+        sys.exit(error.exit_code)
 
 
 class HarnessError(LakehouseError):

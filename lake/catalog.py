@@ -66,7 +66,7 @@ USER_5M = Table(
         ),
     ),
     partition_by=("event_date",),
-    retention_days=400,
+    expires=True,
     change_feed=True,
     written_by="spark_jobs/features.py",
 )
@@ -91,7 +91,7 @@ ALERTS = Table(
         ),
     ),
     partition_by=("event_date",),
-    retention_days=400,
+    expires=True,
     written_by="spark_jobs/alerts.py",
 )
 
@@ -114,7 +114,7 @@ SCORES = Table(
         Column("score", DoubleType(), "From 0 to 1; higher is riskier", nullable=False),
     ),
     partition_by=("model_version",),
-    retention_days=400,
+    expires=True,
     written_by="ml/train.py",
 )
 

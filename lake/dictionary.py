@@ -41,11 +41,17 @@ def _feed(feed: Feed) -> str:
     )
 
 
+def _kept(table: Table) -> str:
+    if table.expires:
+        return "Rows made of event feeds are kept for `retention_days`."
+    return f"Kept {table.retention_days} days." if table.retention_days else "Kept for ever."
+
+
 def _table(table: Table) -> str:
     facts = [f"Grain: {table.grain}.", f"Key: {', '.join(f'`{key}`' for key in table.keys)}."]
     if table.partition_by:
         facts.append(f"Partitioned by {', '.join(f'`{name}`' for name in table.partition_by)}.")
-    facts.append(f"Kept {table.retention_days} days." if table.retention_days else "Kept for ever.")
+    facts.append(_kept(table))
     if table.change_feed:
         facts.append("With a change data feed.")
     facts.append(f"Written by `{table.written_by}`.")

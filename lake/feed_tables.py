@@ -16,8 +16,6 @@ from pyspark.sql.types import (
 from lake.feed import Feed
 from lake.table import Column, Table
 
-RETENTION_DAYS = 400
-
 LINEAGE = (
     Column("source_file", StringType(), "Inbox file of the line, relative to the feed's folder", nullable=False),
     Column(
@@ -63,7 +61,7 @@ def bronze_table(feed: Feed) -> Table:
             ARRIVAL_DATE,
         ),
         partition_by=("arrival_date",),
-        retention_days=RETENTION_DAYS,
+        expires=not feed.is_reference,
         written_by="spark_jobs/bronze.py",
         is_on_demand=not feed.is_core,
     )
@@ -95,7 +93,7 @@ def silver_table(feed: Feed) -> Table:
             *LINEAGE,
         ),
         partition_by=("event_date",),
-        retention_days=RETENTION_DAYS,
+        expires=True,
         written_by="spark_jobs/silver.py",
         is_on_demand=not feed.is_core,
     )
@@ -143,7 +141,7 @@ QUARANTINE = Table(
         ARRIVAL_DATE,
     ),
     partition_by=("feed",),
-    retention_days=RETENTION_DAYS,
+    expires=True,
     written_by="spark_jobs/silver.py",
 )
 
@@ -158,7 +156,7 @@ DUPLICATES = Table(
         *LINEAGE,
     ),
     partition_by=("feed",),
-    retention_days=RETENTION_DAYS,
+    expires=True,
     written_by="spark_jobs/silver.py",
 )
 
@@ -185,7 +183,7 @@ ORPHANS = Table(
         ARRIVAL_DATE,
     ),
     partition_by=("feed",),
-    retention_days=RETENTION_DAYS,
+    expires=True,
     written_by="spark_jobs/orphans.py",
     is_on_demand=True,
 )

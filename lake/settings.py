@@ -25,10 +25,18 @@ def _setting(
     *,
     at_least: int | None = None,
     at_most: int | None = None,
+    or_zero: bool = False,
     choices: tuple[str, ...] = (),
     secret: bool = False,
 ) -> Any:
-    metadata = {"meaning": meaning, "at_least": at_least, "at_most": at_most, "choices": choices, "secret": secret}
+    metadata = {
+        "meaning": meaning,
+        "at_least": at_least,
+        "at_most": at_most,
+        "or_zero": or_zero,
+        "choices": choices,
+        "secret": secret,
+    }
     return field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -52,7 +60,10 @@ class Settings:
         168, "Hours that files of older table versions are kept, for readers that still use them", at_least=168
     )
     retention_days: int = _setting(
-        400, "Days that lines of events and what was made of them are kept, from their arrival", at_least=62
+        400,
+        "Days that lines of events and what was made of them are kept, from their arrival; 0 for ever",
+        at_least=62,
+        or_zero=True,
     )
     upkeep_minutes: int = _setting(
         60,
@@ -199,8 +210,9 @@ def _checked(name: str, value: Any, source: str) -> Any:
     except ValueError as error:
         raise SettingError(f"{name} must be a whole number, and {source} says {value!r}") from error
     lowest, highest = item.metadata["at_least"], item.metadata["at_most"]
-    if lowest is not None and number < lowest:
-        raise SettingError(f"{name} must be at least {lowest}, and {source} says {number}")
+    if lowest is not None and number < lowest and not (item.metadata["or_zero"] and number == 0):
+        beside = ", or 0" if item.metadata["or_zero"] else ""
+        raise SettingError(f"{name} must be at least {lowest}{beside}, and {source} says {number}")
     if highest is not None and number > highest:
         raise SettingError(f"{name} must be at most {highest}, and {source} says {number}")
     return number

@@ -24,7 +24,8 @@ class Table:
     """One Delta table of the lake.
 
     `name` is `<layer>.<table>`; the data lies in `<lake root>/<layer>/<table>`. `grain` says what one row is,
-    `keys` the columns that are unique together. `retention_days` is how long rows are meant to be kept, None for ever.
+    `keys` the columns that are unique together. `retention_days` is how long rows are kept, None for ever; rows of a
+    table that `expires` go with the lines of event feeds that they were made of.
     `change_feed` turns Delta's change data feed on, for tables whose corrections another stream follows. A table
     `is_on_demand` where it is made with its first row instead of with the lake.
     """
@@ -36,6 +37,7 @@ class Table:
     columns: tuple[Column, ...]
     partition_by: tuple[str, ...] = ()
     retention_days: int | None = None
+    expires: bool = False
     change_feed: bool = False
     written_by: str = ""
     is_on_demand: bool = False

@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.catalog import SCORES
 from lake.errors import LakehouseError
+from lake.lease import turn
 from lake.session import build_session
 from lake.settings import Settings, load_settings
 from ml import models
@@ -86,7 +87,9 @@ def write_scores(spark: SparkSession, settings: Settings, outcome: Outcome, chos
     rows = spark.createDataFrame(
         pa.Table.from_pandas(score_rows(outcome, chosen.as_of), preserve_index=False), schema=SCORES.schema
     )
-    storage.replace_where(rows, settings, SCORES.name, f"model_version in ({versions})")
+    # The care of tables, perhaps that of a running stream, rewrites them too.
+    with turn(settings, SCORES.name):
+        storage.replace_where(rows, settings, SCORES.name, f"model_version in ({versions})")
 
 
 def score_rows(outcome: Outcome, as_of: date) -> pd.DataFrame:

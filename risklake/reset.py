@@ -5,12 +5,17 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from lake.catalog import FILES, RETENTION
 from lake.errors import UsageError
 from lake.lease import leases
 from lake.settings import Settings
+from spark_jobs.archive import ARCHIVE
 
 # Each makes the layer of its name. What the streams did (`monitoring`) stays known when their data is dropped.
 JOBS = ("bronze", "silver", "features", "alerts", "marts")
+LOWEST = JOBS[0]
+# What was counted in the inbox, and what has expired since, is counted anew with the files that are there.
+_COUNTED_WITH_LOWEST = (FILES.name, RETENTION.name)
 
 
 def affected(settings: Settings, layer: str) -> list[Path]:
@@ -24,11 +29,26 @@ def affected(settings: Settings, layer: str) -> list[Path]:
     ]
     # A kill in between leaves tables without checkpoints, which the next start refuses by name; the other way round
     # it would go on from an old offset, and lines would be missing.
-    return folders + [settings.local_path(name) for name in layers if settings.local_path(name).is_dir()]
+    tables = [settings.local_path(name) for name in layers]
+    if layer == LOWEST:
+        tables = [*(settings.local_path(*name.split(".")) for name in _COUNTED_WITH_LOWEST), *tables]
+    return folders + [folder for folder in tables if folder.is_dir()]
 
 
 def drop(settings: Settings, folders: list[Path]) -> None:
-    """Delete the folders, while nothing else writes the lake."""
+    """Delete the folders, while nothing else writes the lake; with bronze, files of the archive are read again."""
     with leases(settings, list(JOBS)):
+        if settings.local_path(LOWEST) in folders:
+            _unarchive(settings)
         for folder in folders:
             shutil.rmtree(folder)
+
+
+def _unarchive(settings: Settings) -> None:
+    """Move each file of the archive back to the inbox, unless another of its name has come there meanwhile."""
+    for file in sorted(settings.local_path(ARCHIVE).glob("*/*/*")):
+        feed = file.parent.parent.name
+        target = settings.local_path("inbox", feed) / file.name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(target)

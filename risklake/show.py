@@ -30,21 +30,23 @@ def show_json(value: Any) -> None:
 
 def show_feeds(status: Status) -> None:
     """Where every line stands, feed by feed."""
-    names = ("lines in", "bronze", "silver", "quarantined", "duplicates", "waiting", "orphans")
+    names = ("lines", "bronze", "silver", "quarantined", "duplicates", "waiting", "orphans")
     feeds = Table(
         "feed",
-        *(_right(name) for name in names),
+        *(_right("lines in" if name == "lines" else name) for name in names),
         "",
         title="Where every line stands",
         title_justify="left",
         title_style="bold",
     )
-    for name, counts in status.feeds.items():
+    for feed, counts in status.feeds.items():
         mark = f"[yellow]{counts.on_their_way:,} on their way[/]" if counts.on_their_way else "[green]consistent[/]"
         if counts.difference:
             mark = f"[red]inconsistent ({counts.difference:+,})[/]"
-        feeds.add_row(name, *(f"{count:,}" for count in counts.as_dict().values()), mark)
+        feeds.add_row(feed, *(f"{getattr(counts, name):,}" for name in names), mark)
     console.print(feeds)
+    if status.feature_difference:
+        console.print(f"[red]features.user_5m: inconsistent ({status.feature_difference:+,})[/]", highlight=False)
     for name in status.changed_files:
         console.print(
             f"[yellow]{escape(name)} changed after it was taken:[/] what is new was not read. Put it in again under "

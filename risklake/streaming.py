@@ -14,7 +14,7 @@ from lake.inbox import SUFFIXES, visible_files
 from lake.progress import Stages
 from lake.settings import Settings
 from spark_jobs import pipeline
-from spark_jobs.care import care
+from spark_jobs.care import Care, care
 from spark_jobs.inventory import keep_inventory
 from spark_jobs.reconciliation import Status, close_run
 from spark_jobs.stream_metrics import Observe, recorded
@@ -55,6 +55,17 @@ def _name_inconsistent(status: Status, stages: Stages) -> None:
                 highlight=False,
                 markup=False,
             )
+    if status.feature_difference:
+        stages.console.print(
+            f"ALERT: features.user_5m does not reconcile, by {status.feature_difference:+,} transactions",
+            highlight=False,
+        )
+
+
+def rows_gone(tended: list[Care]) -> str:
+    """What care has deleted because it had outlived its time, in words; empty if nothing."""
+    gone = ", ".join(f"{one.table} {one.rows_expired:,}" for one in tended if one.rows_expired)
+    return f"; rows that had outlived their time and were deleted: {gone}" if gone else ""
 
 
 def drain(
@@ -115,7 +126,8 @@ def watch(
             _name_inconsistent(close_run(spark, settings), stages)
             tended = care(spark, settings)
             compacted = sum(table.files_after < table.files_before for table in tended)
-            stages.console.print(f"care: {len(tended)} tables looked at, {compacted} compacted", highlight=False)
+            words = f"care: {len(tended)} tables looked at, {compacted} compacted{rows_gone(tended)}"
+            stages.console.print(words, highlight=False)
         except Exception as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             stages.console.print(f"care was not finished: {first}", highlight=False, markup=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lake.errors import InconsistentError, MachineError
+from lake.errors import InconsistentError, MachineError, UsageError
 from risklake.opening import AsJson, Lake, session_for, settings_of
 
 
@@ -21,9 +21,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def care(lake: Lake = None) -> None:
-    """Compact small files and delete what no reader needs; a running stream does so itself, every `upkeep_minutes`."""
+    """Compact tables, delete old files, and lines that have outlived `retention_days` with all that was made of them.
+
+    A running stream does so itself, every `upkeep_minutes`.
+    """
     from lake.lease import leases, require_free
     from lake.progress import Stages
+    from risklake.streaming import rows_gone
     from spark_jobs.care import care as care_for
     from spark_jobs.pipeline import JOBS
 
@@ -35,7 +39,7 @@ def care(lake: Lake = None) -> None:
         done = care_for(spark, settings, update)
     spark.stop()
     before, after = sum(table.files_before for table in done), sum(table.files_after for table in done)
-    typer.echo(f"{len(done)} tables: {before:,} files before, {after:,} after")
+    typer.echo(f"{len(done)} tables: {before:,} files before, {after:,} after{rows_gone(done)}")
 
 
 def evolve(lake: Lake = None) -> None:
@@ -101,7 +105,7 @@ def reset(
     lake: Lake = None,
 ) -> None:
     """Drop a layer and those above it with their checkpoints; the next run rebuilds them from the layer below."""
-    from risklake.reset import affected, drop
+    from risklake.reset import LOWEST, affected, drop
 
     settings = settings_of(lake)
     folders = affected(settings, layer)
@@ -111,7 +115,11 @@ def reset(
     typer.echo("These go:")
     for folder in folders:
         typer.echo(f"  {folder.relative_to(settings.lake_root)}")
-    # Nothing is lost (the layer below is kept), so a script needs no flag; a person is asked.
+    if layer == LOWEST:
+        typer.echo("Files of the archive go back to the inbox. Lines of files that lie in neither are lost.")
+    # Otherwise nothing is lost (the layer below is kept), so a script needs no flag; a person is asked.
+    if layer == LOWEST and not yes and not sys.stdin.isatty():
+        raise UsageError("Dropping bronze may lose lines: say --yes if that is wanted")
     if sys.stdin.isatty() and not yes:
         typer.confirm("Drop them?", abort=True)
     drop(settings, folders)

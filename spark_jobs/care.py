@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import SparkSession
 
 from lake import storage
-from lake.catalog import TABLES
+from lake.catalog import SCORES, TABLES
 from lake.lease import turn
 from lake.settings import Settings
 from spark_jobs.retention import expire
@@ -45,8 +45,9 @@ def care(
     names = [name for name in storage.tables_on_disk(spark, settings) if name in TABLES]
     done = []
     for number, name in enumerate(names, start=1):
-        # What watches the lake is written by any program, each in its turn.
-        with turn(settings, name) if TABLES[name].layer == "monitoring" else nullcontext():
+        # What several programs write is written in turn.
+        is_shared = TABLES[name].layer == "monitoring" or name == SCORES.name
+        with turn(settings, name) if is_shared else nullcontext():
             done.append(_care_for(spark, settings, name, today, expired.get(name, 0)))
         if report:
             report(number, len(names))
@@ -74,7 +75,8 @@ def _care_for(spark: SparkSession, settings: Settings, name: str, today: date, e
 
 def _expire_watching(spark: SparkSession, settings: Settings, name: str, today: date) -> int:
     table = TABLES[name]
-    if table.layer != "monitoring" or not table.retention_days or not table.partition_by:
+    if not table.retention_days:
         return 0
     oldest = today - timedelta(days=table.retention_days)
-    return storage.delete_where(spark, settings, name, f"{table.partition_by[0]} < date'{oldest}'")
+    day = table.partition_by[0] if table.partition_by else "arrived_at"
+    return storage.delete_where(spark, settings, name, f"{day} < date'{oldest}'")

@@ -1,4 +1,4 @@
-"""Constants that stand in no plan, column name, log line or error message: a masking key, or whom to forget."""
+"""Constants that stand in no plan, column name, log line or error message: keys, and words that Delta would log."""
 
 from __future__ import annotations
 

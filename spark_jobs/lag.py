@@ -33,6 +33,8 @@ class Lag:
 
 
 NO_LAG = Lag()
+# Of a query that has finished nothing yet: all of the table is on its way, also where its first commits are gone.
+_ALL = 2**63 - 1
 # A checkpoint or log that is damaged, or written otherwise than it is today.
 _UNREADABLE = (OSError, KeyError, TypeError, ValueError)
 
@@ -46,7 +48,7 @@ class LagMeter:
     def __init__(self, settings: Settings, query: str, table: str) -> None:
         self._checkpoint = Path(checkpoint(settings, query))
         self._log = TableLog(Path(settings.table_path(table)))
-        self._finished = Taken()
+        self._finished: Taken | None = None
         self.version: int | None = None
         if settings.is_local and self._log.latest() >= 0:
             with suppress(*_UNREADABLE):
@@ -59,24 +61,27 @@ class LagMeter:
         if self.version is None:
             return NO_LAG
         try:
-            unfinished = total_rows(self._log.added_after(self._finished, self.version))
-            later = total_rows(self._log.added_after(Taken(self.version + 1)))
-            not_begun = total_rows(self._log.added_after(_taken(self._checkpoint, "offsets")))
+            unfinished = self._added_after(self._finished, self.version)
+            later = self._added_after(Taken(self.version + 1))
+            not_begun = self._added_after(_taken(self._checkpoint, "offsets"))
         except _UNREADABLE:
             return NO_LAG
         if unfinished is None or later is None or not_begun is None:
             return NO_LAG
         return Lag(unfinished, max(later - not_begun, 0))
 
+    def _added_after(self, taken: Taken | None, up_to: int | None = None) -> int | None:
+        return _ALL if taken is None else total_rows(self._log.added_after(taken, up_to))
 
-def _taken(checkpoint: Path, kind: str) -> Taken:
-    """How far the newest micro-batch reads that has an entry of this kind (`offsets`, `commits`)."""
+
+def _taken(checkpoint: Path, kind: str) -> Taken | None:
+    """How far the newest micro-batch reads that has an entry of this kind (`offsets`, `commits`); None without one."""
     folder = checkpoint / kind
     numbers = [int(file.name) for file in folder.iterdir() if file.name.isdigit()] if folder.is_dir() else []
     if not numbers:
-        return Taken()
+        return None
     text = (checkpoint / "offsets" / str(max(numbers))).read_text(encoding="utf-8").strip()
     offset = json.loads(text.split("\n")[-1])
     if offset.get("isStartingVersion"):
-        raise ValueError("within its first snapshot a stream reads in an order of its own")
+        return None  # within its first snapshot a stream reads in an order of its own
     return Taken.of(offset)

@@ -20,6 +20,7 @@ from lake.feeds import FEEDS
 from lake.masking_key import masking_key
 from lake.settings import Settings
 from lake.storage import Transaction
+from spark_jobs.expired import expired
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
     ACCEPTED,
@@ -110,8 +111,8 @@ def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed) -
     if not storage.exists(spark, settings, ORPHANS.name):
         return held
     waiting = (
-        storage.read(spark, settings, ORPHANS.name)
-        .where(F.col("feed") == feed.name)
+        expired(spark, settings)
+        .kept(_entries(spark, settings, feed))
         .select(F.col("event_key").alias(feed.key), "content_hash", *_LINE)
         .join(rows.where(F.size("faults") == 0).select(feed.key).distinct(), on=feed.key, how="left_semi")
         .join(rows.select(*_LINE), on=_LINE, how="left_anti")
@@ -139,7 +140,7 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
     stored = storage.read(spark, settings, bronze_table(feed).name).where(F.col("arrival_date").isin(days))
     lines = stored.join(complete.select(*_LINE), on=_LINE, how="left_semi")
     rows = typed(lines, feed, masking_key(settings)).localCheckpoint()
-    accepted = storage.read(spark, settings, silver_table(feed).name)
+    accepted = expired(spark, settings).kept(storage.read(spark, settings, silver_table(feed).name))
     held = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
     settled = decided(rows, held, feed).localCheckpoint()
     verdicts = {row[0] for row in settled.select("verdict").distinct().collect()}
@@ -162,7 +163,7 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
 
 def _complete(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame:
     """The orphans of a feed of which nothing is missing any more."""
-    entries = storage.read(spark, settings, ORPHANS.name).where(F.col("feed") == feed.name)
+    entries = expired(spark, settings).kept(_entries(spark, settings, feed))
     missing = entries.select(*_LINE, F.explode("missing").alias("missing")).select(*_LINE, "missing.*")
     known = [
         _known_keys(spark, settings, feed, field).select(F.lit(field).alias("field"), F.col(field).alias("key"))
@@ -170,6 +171,10 @@ def _complete(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame:
     ]
     still = missing.join(reduce(DataFrame.unionByName, known), on=["field", "key"], how="left_anti")
     return entries.join(still, on=_LINE, how="left_anti")
+
+
+def _entries(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame:
+    return storage.read(spark, settings, ORPHANS.name).where(F.col("feed") == feed.name)
 
 
 def _known_keys(spark: SparkSession, settings: Settings, feed: Feed, field: str) -> DataFrame:

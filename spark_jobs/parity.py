@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -11,8 +12,8 @@ from lake import storage
 from lake.catalog import USER_5M
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
-from spark_jobs.retention import expired
-from spark_jobs.user_5m import INPUTS, user_5m
+from spark_jobs.expired import Expired
+from spark_jobs.user_5m import HORIZON_DAYS, INPUTS, user_5m
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,19 @@ def differences(stored: DataFrame, recomputed: DataFrame) -> DataFrame:
     return pairs.select("event_id", is_same.alias("is_same"))
 
 
-def measure(spark: SparkSession, settings: Settings) -> Parity:
+def measure(spark: SparkSession, settings: Settings, gone: Expired) -> Parity:
     """Recompute `features.user_5m` from all of silver and compare; near what has expired nothing can be compared."""
     transactions = storage.read(spark, settings, f"silver.{TRANSACTIONS.name}").select(*INPUTS)
     stored, recomputed = storage.read(spark, settings, USER_5M.name), user_5m(transactions)
-    first_day = expired(spark, settings).whole_from()
+    first_day = _whole_from(gone)
     if first_day is not None:
         stored, recomputed = (rows.where(F.col("event_date") >= F.lit(first_day)) for rows in (stored, recomputed))
     compared = differences(stored, recomputed)
     counts = compared.agg(F.count("*"), F.count(F.when(~F.col("is_same"), 1))).collect()[0]
     return Parity(compared=counts[0], differing=counts[1])
+
+
+def _whole_from(gone: Expired) -> date | None:
+    """The first day whose features depend on kept events only; None if nothing has expired."""
+    # An event lies at most a day after its arrival.
+    return None if gone.before is None else gone.before.date() + timedelta(days=HORIZON_DAYS + 2)

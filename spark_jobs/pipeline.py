@@ -65,8 +65,7 @@ def run(
     stop = stop or threading.Event()
     report = report or (lambda progress: None)
     with leases(settings, list(jobs)):
-        require_same_key(settings)
-        storage.ensure_tables(spark, settings)
+        _prepare(spark, settings)
         with nullcontext(metrics) if metrics else recorded(spark, settings) as recording:
             if continuous:
                 with _called_every(settings.upkeep_minutes * 60, upkeep, stop):
@@ -77,10 +76,19 @@ def run(
 
 
 def drain_holding_leases(spark: SparkSession, settings: Settings) -> None:
-    """Take what lies before every job; for a caller that holds the leases of all jobs, and goes on to hold them."""
+    """Take what lies before every job; for a caller that holds the leases of all jobs, and goes on to hold them.
+
+    Raises as `run` does.
+    """
+    _prepare(spark, settings)
     with recorded(spark, settings) as recording:
         for job in JOBS:
             _drain(spark, settings, job, lambda progress: None, threading.Event(), recording)
+
+
+def _prepare(spark: SparkSession, settings: Settings) -> None:
+    require_same_key(settings)
+    storage.ensure_tables(spark, settings)
 
 
 def _drain(

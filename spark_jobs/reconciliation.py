@@ -19,10 +19,10 @@ from lake.lease import turn
 from lake.settings import Settings
 from spark_jobs import features, silver
 from spark_jobs.archive import archive_finished
+from spark_jobs.expired import Expired, expired
 from spark_jobs.inventory import Inventory, keep_inventory, take_inventory
 from spark_jobs.lag import NO_LAG, Lag, LagMeter
 from spark_jobs.parity import Parity, measure
-from spark_jobs.retention import expired
 from spark_jobs.standing import (
     FRESH,
     NO_ROWS,
@@ -33,6 +33,8 @@ from spark_jobs.standing import (
     sizes,
     unknown_fields,
 )
+
+CountFiles = Callable[[SparkSession, Settings], Inventory]
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class FeedCounts:
 
     def as_dict(self) -> dict[str, int]:
         """As `risklake status --json` shows it."""
-        shown = ("lines", "bronze", "silver", "quarantined", "duplicates", "waiting", "orphans")
+        shown = ("lines", "bronze", "silver", "quarantined", "duplicates", "waiting", "orphans", "on_their_way",
+                 "difference")  # fmt: skip
         return {name: getattr(self, name) for name in shown}
 
 
@@ -96,12 +99,16 @@ class Status:
     feature_lag: Lag = NO_LAG
 
     @property
+    def feature_difference(self) -> int:
+        """Accepted transactions without features (rows too many, if negative); those on their way are not lost."""
+        return self.feature_lag.unexplained(self._without_features)
+
+    @property
     def has_difference(self) -> bool:
         """Whether lines or features are lost, doubled or differ: a defect, not work that is still on its way."""
-        features = self.feature_lag.unexplained(self._without_features)
         # While rows are on their way, the comparison sees some before and some after them.
         differing = self.parity is not None and self.parity.differing != 0 and self.feature_lag == NO_LAG
-        return any(feed.difference for feed in self.feeds.values()) or features != 0 or differing
+        return any(feed.difference for feed in self.feeds.values()) or self.feature_difference != 0 or differing
 
     @property
     def is_consistent(self) -> bool:
@@ -131,7 +138,7 @@ class Status:
 def measure_status(spark: SparkSession, settings: Settings, *, with_parity: bool = True) -> Status:
     """Count the lake as it stands now: inbox files by plain Python, tables by Spark."""
     storage.ensure_tables(spark, settings)
-    return _status(spark, settings, take_inventory, with_parity=with_parity)[0]
+    return _settled(spark, settings, take_inventory, with_parity=with_parity)[0]
 
 
 def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = False) -> Status:
@@ -139,24 +146,32 @@ def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = Fa
 
     May run beside the streams of the lake. Programs write the counts in turn.
     """
-    status, inventory = _status(spark, settings, keep_inventory, with_parity=with_parity)
-    if status.has_difference:
-        # Beside a running stream an orphan that is just being released stands in two places for a moment.
-        status, inventory = _status(spark, settings, keep_inventory, with_parity=with_parity)
+    status, inventory = _settled(spark, settings, keep_inventory, with_parity=with_parity)
     if settings.finished_files == "archive":
         archive_finished(spark, settings, inventory)
     with turn(settings, INGESTION.name):
         storage.ensure_tables(spark, settings, [INGESTION.name])
+        storage.require_columns(spark, settings, INGESTION.name)
         storage.append(_as_rows(spark, status), settings, INGESTION.name)
     return status
 
 
+def _settled(
+    spark: SparkSession, settings: Settings, count_files: CountFiles, *, with_parity: bool
+) -> tuple[Status, Inventory]:
+    """The status, measured again where something differs.
+
+    Beside a running stream, a line that is just being released from the orphans stands in two places for a moment, and
+    what expires may go between two counts.
+    """
+    status, inventory = _status(spark, settings, count_files, with_parity=with_parity)
+    if status.has_difference:
+        status, inventory = _status(spark, settings, count_files, with_parity=with_parity)
+    return status, inventory
+
+
 def _status(
-    spark: SparkSession,
-    settings: Settings,
-    count_files: Callable[[SparkSession, Settings], Inventory],
-    *,
-    with_parity: bool,
+    spark: SparkSession, settings: Settings, count_files: CountFiles, *, with_parity: bool
 ) -> tuple[Status, Inventory]:
     # In this order, so that what arrives meanwhile can only look like work on its way: each table is pinned before
     # those that are written from it are counted, and the files of the inbox are counted last.
@@ -165,13 +180,15 @@ def _status(
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
     gone = expired(spark, settings)
     size_of = sizes(spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
-    places, orphans = by_feed(spark, settings, gone), accepted_orphans(spark, settings)
+    places, orphans = by_feed(spark, settings, gone), accepted_orphans(spark, settings, gone)
+    # Before the lag is known: what is written meanwhile then counts as being on its way.
+    parity = measure(spark, settings, gone) if with_parity else None
     lags = {name: meter.close() for name, meter in meters.items()}
     feature_lag = feature_meter.close()
     inventory = count_files(spark, settings)
 
     def pending(feed: Feed) -> int:
-        return _not_in_bronze(spark, settings, feed, inventory, meters[feed.name].version)
+        return _not_in_bronze(spark, settings, feed, inventory, meters[feed.name].version, gone)
 
     def counts(feed: Feed) -> FeedCounts:
         past = gone.lines.get(feed.name, 0)
@@ -193,9 +210,9 @@ def _status(
     status = Status(
         feeds={name: feed for name, feed in found.items() if FEEDS[name].is_core or feed.lines or feed.bronze},
         feature_rows=size_of[USER_5M.name].rows,
-        parity=measure(spark, settings) if with_parity else None,
+        parity=parity,
         alerts=open_alerts(spark, settings),
-        quarantine=quarantine_codes(spark, settings),
+        quarantine=quarantine_codes(spark, settings, gone),
         freshness_s={name: size_of[name].age_s for name in FRESH},
         changed_files=[f"{feed}/{file}" for feed, file in inventory.changed],
         unknown_fields=unknown_fields(spark, settings),
@@ -225,11 +242,11 @@ def _as_rows(spark: SparkSession, status: Status) -> DataFrame:
 
 
 def _not_in_bronze(
-    spark: SparkSession, settings: Settings, feed: Feed, inventory: Inventory, version: int | None
+    spark: SparkSession, settings: Settings, feed: Feed, inventory: Inventory, version: int | None, gone: Expired
 ) -> int:
-    """Lines of files of which bronze, as of a version, holds nothing."""
+    """Lines of files of which bronze, as of a version, holds nothing, or nothing that has not expired."""
     held: set[str] = set()
     if storage.exists(spark, settings, bronze_table(feed).name):
-        rows = storage.read(spark, settings, bronze_table(feed).name, version).select("source_file").distinct()
-        held = {row["source_file"] for row in rows.collect()}
+        rows = gone.kept_of(feed.name, storage.read(spark, settings, bronze_table(feed).name, version))
+        held = {row["source_file"] for row in rows.select("source_file").distinct().collect()}
     return sum(e.lines for e in inventory.entries.values() if e.feed == feed.name and e.source_file not in held)

@@ -17,6 +17,7 @@ from lake.masking_key import masking_key
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs import orphans
+from spark_jobs.expired import expired
 from spark_jobs.history import versions
 from spark_jobs.streams import Stream
 from spark_jobs.typed import typed
@@ -86,7 +87,7 @@ def _settle(spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame
     A killed batch is decided anew, and an orphan of the first time may have been found meanwhile. So the places that a
     row can leave are written first: it then stands in two, and `orphans.release` clears the first.
     """
-    accepted = storage.read(spark, settings, accepted_table(feed).name)
+    accepted = expired(spark, settings).kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
     near = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
     held = orphans.held_too(near, settings, rows, feed)
     settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint()

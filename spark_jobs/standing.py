@@ -11,12 +11,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import ALERTS, DUPLICATES, ORPHANS, QUARANTINE, UNKNOWN_FIELDS, USER_5M
+from lake.catalog import ALERTS, DUPLICATES, ORPHANS, QUARANTINE, TABLES, UNKNOWN_FIELDS, USER_5M
 from lake.feed import Feed
 from lake.feed_tables import accepted_table, bronze_table, silver_table
 from lake.feeds import FEEDS, TRANSACTIONS
 from lake.settings import Settings
-from spark_jobs.retention import EVENT_FEEDS, Expired
+from spark_jobs.expired import Expired
 
 # What tells the newest line of transactions that a table knows of.
 FRESH = {
@@ -36,11 +36,6 @@ class Size:
 
 
 NO_ROWS = Size(0, None)
-_EXPIRING = {
-    *(table.name for feed in EVENT_FEEDS.values() for table in (bronze_table(feed), silver_table(feed))),
-    USER_5M.name,
-    ALERTS.name,
-}
 
 
 def sizes(
@@ -67,24 +62,26 @@ def sizes(
 
 def _kept(rows: DataFrame, spark: SparkSession, settings: Settings, name: str, gone: Expired) -> DataFrame:
     """Without the rows that have expired, whether they are deleted already or not."""
-    if gone.before is None or name not in _EXPIRING:
+    if gone.before is None or not TABLES[name].expires or name == ALERTS.name:
         return rows
     if "arrived_at" in rows.columns:
         return gone.kept(rows)
-    transactions = gone.kept(storage.read(spark, settings, f"silver.{TRANSACTIONS.name}"))
-    return rows.join(transactions.select("event_id"), on="event_id", how="left_semi")
+    # Features have no time of arrival of their own; they are deleted before their transactions.
+    transactions = storage.read(spark, settings, f"silver.{TRANSACTIONS.name}")
+    old = transactions.where(F.col("arrived_at") < F.lit(gone.before)).select("event_id")
+    return rows.join(old, on="event_id", how="left_anti")
 
 
-def accepted_orphans(spark: SparkSession, settings: Settings) -> dict[str, int]:
+def accepted_orphans(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, int]:
     """Accepted events by feed that refer to an unknown thing; what this lake knows nothing of is not asked for."""
-    counted = [_orphans_of(spark, settings, feed) for feed in FEEDS.values()]
+    counted = [_orphans_of(spark, settings, feed, gone) for feed in FEEDS.values()]
     found = [rows for rows in counted if rows is not None]
     if not found:
         return {}
     return {row["feed"]: row["orphans"] for row in reduce(DataFrame.union, found).collect()}
 
 
-def _orphans_of(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame | None:
+def _orphans_of(spark: SparkSession, settings: Settings, feed: Feed, gone: Expired) -> DataFrame | None:
     """One row (feed, orphans); None where a feed refers to nothing that the lake knows."""
     referred = {
         field: silver_table(FEEDS[name])
@@ -93,7 +90,7 @@ def _orphans_of(spark: SparkSession, settings: Settings, feed: Feed) -> DataFram
     }
     if not referred or not storage.exists(spark, settings, silver_table(feed).name):
         return None
-    events = storage.read(spark, settings, silver_table(feed).name).groupBy(*referred).count()
+    events = gone.kept_of(feed.name, storage.read(spark, settings, silver_table(feed).name)).groupBy(*referred).count()
     for name, table in referred.items():
         known = storage.read(spark, settings, table.name).select(F.col(table.keys[0]).alias(name))
         events = events.join(known.withColumn(f"{name}__is_known", F.lit(True)), on=name, how="left")
@@ -128,9 +125,9 @@ def open_alerts(spark: SparkSession, settings: Settings) -> dict[str, int]:
     return {row["rule"]: row["count"] for row in standing.groupBy("rule").count().orderBy("rule").collect()}
 
 
-def quarantine_codes(spark: SparkSession, settings: Settings) -> dict[str, int]:
+def quarantine_codes(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, int]:
     """Quarantined lines by reason; one with two reasons counts for each."""
-    rows = storage.read(spark, settings, QUARANTINE.name)
+    rows = gone.kept_by_feed(storage.read(spark, settings, QUARANTINE.name))
     codes = rows.select(F.explode("reasons.code").alias("code"))
     return {row["code"]: row["count"] for row in codes.groupBy("code").count().orderBy("code").collect()}
 

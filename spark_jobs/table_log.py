@@ -53,10 +53,15 @@ class TableLog:
         return max((int(number) for number in numbers if number.isdigit()), default=-1)
 
     def added_after(self, taken: Taken, up_to: int | None = None) -> list[Added]:
-        """The files that a stream has still to read, of commits up to a number or of all."""
+        """The files that a stream has still to read, of commits up to a number or of all.
+
+        Raises `ValueError` where the log does not reach back so far.
+        """
         self._added = {number: added for number, added in self._added.items() if number >= taken.version}
         found: list[Added] = []
         number = taken.version
+        if number <= self.latest() and self._of(number) is None:
+            raise ValueError(f"the commit {number} is gone")
         while (up_to is None or number <= up_to) and (added := self._of(number)) is not None:
             found += added[taken.index + 1 :] if number == taken.version else added
             number += 1

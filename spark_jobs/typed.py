@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from functools import cache
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lake.feed import Feed
 from spark_jobs.parse import parse
-from spark_jobs.validate import check, checked_lines, masked_rest, opened
+from spark_jobs.validate import masked_rest, steps
 from spark_jobs.verdicts import ARRIVAL_ORDER
 
 
@@ -16,12 +18,22 @@ def typed(lines: DataFrame, feed: Feed, key: bytes) -> DataFrame:
 
     Personal data are tokens of the masking key from here on, except in `line`.
     """
-    checked = [check(field, feed, key) for field in feed.fields]
-    values = checked_lines(opened(parse(lines, feed), feed, key), checked).select(
-        *feed.value_names, masked_rest().alias("rest"), "faults", "line", *ARRIVAL_ORDER
-    )
+    rows = parse(lines, feed)
+    added, kept, content_hash = _expressions(feed, key)
+    for step in added:
+        rows = rows.withColumns(step)
+    values = rows.select(*kept)
+    dated = values if feed.event_time is None else values.withColumn("event_date", F.to_date(feed.event_time))
+    return dated.withColumn("content_hash", content_hash)
+
+
+@cache
+def _expressions(feed: Feed, key: bytes) -> tuple[list[dict[str, Column]], list[Column | str], Column]:
+    """The columns that lines of a feed get in turn, those that are kept, and the hash of the content.
+
+    Built once a program: it takes longer than their analysis, and release of orphans asks for them again and again.
+    """
+    kept = [*feed.value_names, masked_rest().alias("rest"), "faults", "line", *ARRIVAL_ORDER]
     hashed = [part for name in feed.value_names for part in (F.col(name), F.col(name).isNull())]
     # Nulls are skipped by the hash, so each column also says whether it is one.
-    content = F.xxhash64(*hashed, F.coalesce("rest", F.lit("")))
-    dated = values if feed.event_time is None else values.withColumn("event_date", F.to_date(feed.event_time))
-    return dated.withColumn("content_hash", content)
+    return steps(feed, key), kept, F.xxhash64(*hashed, F.coalesce("rest", F.lit("")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lake.codes import countries, currencies
@@ -43,28 +43,46 @@ class Checked:
     fills: bool = False
 
 
-def opened(parsed: DataFrame, feed: Feed, key: bytes) -> DataFrame:
-    """Add the text and the JSON type of each field of the struct `json`, so that each is worked out once a line.
+def steps(feed: Feed, key: bytes) -> list[dict[str, Column]]:
+    """The columns to add to `parse`d lines, step by step: in the end the typed values, personal data as tokens of the
+    masking key, and `faults`: the line's own, or those of its fields in their order.
 
-    Beside them stand all texts that may hold personal data, masked with the masking key.
+    Each step refers to the columns of the steps before it, so that nothing is worked out twice a line.
     """
+    checked = [_check(field, feed, key) for field in feed.fields]
+    # Fields that fall back on others refer to these by their names.
+    plain = {name: value for c in checked if not c.fills for name, value in c.values.items()}
+    filled = {name: value for c in checked if c.fills for name, value in c.values.items()}
+    # The codes become columns first: Spark compiles them so, and filters the faults of bad lines only.
+    codes = {_code_of(c.name): c.code for c in checked}
+    found = [_opened(feed), _masked_together(feed, key), codes, plain | {"faults": _faults(checked)}, filled]
+    return [step for step in found if step]
+
+
+def _opened(feed: Feed) -> dict[str, Column]:
+    """The text and the JSON type of each field of the struct `json`."""
     texts = {_text_of(name): F.col(f"json.{name}").cast("string") for name in feed.field_names}
     types = {_type_of(name): F.schema_of_variant(F.col(f"json.{name}")) for name in feed.field_names}
+    return texts | types
+
+
+def _masked_together(feed: Feed, key: bytes) -> dict[str, Column]:
+    """All texts that may hold personal data, masked, beside each other."""
     free = [F.col(_text_of(field.name)) for field in feed.fields if _is_free_text(field)]
     masked = {_TEXTS: masked_texts([*free, F.col("rest")], key)}
     identifiers = [F.col(_text_of(field.name)) for field in feed.fields if _is_identifier(field)]
     if identifiers:
         masked[_IDENTIFIERS] = masked_identifiers(identifiers, key)
-    return parsed.withColumns(texts | types).withColumns(masked)
+    return masked
 
 
 def masked_rest() -> Column:
-    """The undeclared fields of `opened` lines, personal data in them as tokens."""
+    """The undeclared fields of lines that have taken the `steps`, personal data in them as tokens."""
     return F.coalesce(F.element_at(_TEXTS, -1), F.col("rest"))
 
 
-def check(field: Field, feed: Feed, key: bytes) -> Checked:
-    """Validate one field of `opened` lines; needs `arrived_at` beside it for times. `key` is the masking key."""
+def _check(field: Field, feed: Feed, key: bytes) -> Checked:
+    """Validate one field of `_opened` lines; needs `arrived_at` beside it for times."""
     text, kind = F.col(_text_of(field.name)), F.col(_type_of(field.name))
     is_absent = kind.isNull() | (kind == "VOID")
     missing = F.lit("missing_field" if field.required else None).cast("string")
@@ -72,22 +90,15 @@ def check(field: Field, feed: Feed, key: bytes) -> Checked:
     return Checked(field.name, text, _values(field, feed, text, kind, key), code, fills=field.falls_back_on is not None)
 
 
-def checked_lines(lines: DataFrame, checked: list[Checked]) -> DataFrame:
-    """Add the typed values and `faults` to opened lines: the line's own, or those of its fields in their order."""
-    # The codes become columns first: Spark compiles them so, and filters the faults of bad lines only.
-    coded = lines.withColumns({_code_of(c.name): c.code for c in checked})
+def _faults(checked: list[Checked]) -> Column:
+    """The faults of a line, or those of its fields, whose codes are columns."""
     codes = {c.name: F.col(_code_of(c.name)) for c in checked}
     of_fields = F.array(*(fault(codes[c.name], c.name, c.text) for c in checked))
-    found = (
+    return (
         F.when(F.col("line_fault").isNotNull(), F.array("line_fault"))
         .when(F.coalesce(*codes.values()).isNotNull(), F.filter(of_fields, lambda item: item["code"].isNotNull()))
         .otherwise(F.array().cast(f"array<{FAULT_TYPE}>"))
     )
-    # Fields that fall back on others refer to these by their names.
-    plain = {name: value for c in checked if not c.fills for name, value in c.values.items()}
-    filled = {name: value for c in checked if c.fills for name, value in c.values.items()}
-    valued = coded.select(*coded.columns, *(value.alias(name) for name, value in plain.items()), found.alias("faults"))
-    return valued.withColumns(filled) if filled else valued
 
 
 def _values(field: Field, feed: Feed, text: Column, kind: Column, key: bytes) -> dict[str, Column]:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
+from benchmarks.faults.broken_stream import forget_transactions
 from benchmarks.faults.checkpoint_faults import newest
 from benchmarks.faults.deliveries import Delivery, cut, deliveries
 from benchmarks.faults.half_way import is_one_clear_line
@@ -33,6 +35,8 @@ from benchmarks.faults.programs import ORPHANS, Programs
 from benchmarks.faults.rounds import Record, Strike, one_round
 from benchmarks.faults.verdict import Content, differing, judge
 from benchmarks.processes import Ending
+from lake import storage
+from lake.errors import StreamError
 from lake.inbox import is_visible
 from lake.settings import Settings, load_settings
 from spark_jobs import pipeline
@@ -249,19 +253,36 @@ def test_kills_at_named_points_cost_nothing_and_double_nothing(
     assert verdict.rows["silver.orphans"] > 0
 
 
-@pytest.mark.end_to_end
 def test_the_verdict_is_red_where_a_write_forgets_its_transaction(
-    spark: SparkSession, small: Callable[[str], tuple[Settings, Landing]]
+    spark: SparkSession, small: Callable[[str], tuple[Settings, Landing]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reference, whole = small("reference")
     killed, landing = small("killed")
     whole.land_up_to(0.1)
+    landing.land_up_to(0.1)
     pipeline.run(spark, reference, continuous=False)
-    record = killed_at(killed, landing, [(0.1, Aim(BETWEEN_TWO_TABLES, place="bronze.transactions"))], "transaction")
-    assert [strike.amid for strike in record.strikes] == [["bronze"]]
-    pipeline.run(spark, killed, continuous=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "append", storage.append)  # what is put back in the end
+        forget_transactions()
+        forgetful = storage.append
+        patch.setattr(storage, "append", dying_after("bronze.transactions", forgetful))
+        with pytest.raises(StreamError, match="died"):
+            pipeline.run(spark, killed, continuous=False)
+        patch.setattr(storage, "append", forgetful)
+        pipeline.run(spark, killed, continuous=False)
     verdict = judge(spark, reference, killed)
     assert not verdict.is_equal
     doubled = {found.table: found.only_killed for found in verdict.differences}
     assert doubled["bronze.transactions"] == verdict.rows["bronze.transactions"]
     assert any("transactions misses" in said for said in verdict.unsound)
+
+
+def dying_after(table: str, append: Callable[..., None]) -> Callable[..., None]:
+    """An append after whose write to a table the program is dead."""
+
+    def write(rows: DataFrame, settings: Settings, name: str, *more: Any) -> None:
+        append(rows, settings, name, *more)
+        if name == table:
+            raise RuntimeError("died")
+
+    return write

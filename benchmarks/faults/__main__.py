@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -27,8 +26,8 @@ from benchmarks.faults.points import BETWEEN_TWO_TABLES, POINTS, aims
 from benchmarks.faults.report import show_finding, show_kills, show_verdict
 from benchmarks.faults.rounds import Record, Strike, kill_rounds
 from benchmarks.faults.verdict import Verdict
-from benchmarks.processes import HarnessError
-from lake.errors import LakehouseError, UsageError
+from benchmarks.processes import HarnessError, as_command
+from lake.errors import UsageError
 from lake.progress import Stages
 
 PROVING_KILLS = 3
@@ -154,8 +153,4 @@ def _place(folder: Path | None) -> Path:
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except LakehouseError as error:
-        typer.echo(f"faults: {error}", err=True)
-        sys.exit(error.exit_code)
+    as_command(main, "faults")

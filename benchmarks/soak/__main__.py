@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import sys
 import tempfile
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -19,10 +18,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from benchmarks.processes import as_command
 from benchmarks.soak.flatness import QUARTERS, Course, by_quarter, course, tail
 from benchmarks.soak.run import Observed, settle, soak
 from benchmarks.soak.samples import Sample
-from lake.errors import LakehouseError
 from lake.progress import Stages
 from lake.terminal import console
 
@@ -129,8 +128,4 @@ def _figures(observed: Observed, courses: list[Course], rate: float, minutes: fl
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except LakehouseError as error:
-        typer.echo(f"soak: {error}", err=True)
-        sys.exit(error.exit_code)
+    as_command(main, "soak")

@@ -1,7 +1,7 @@
 """The one place that reads and writes tables, for batch and stream alike."""
 
 from lake.storage.care import compact, data_files, has_old_files, vacuum
-from lake.storage.columns import add_missing_columns, missing_columns
+from lake.storage.columns import add_missing_columns, missing_columns, require_columns
 from lake.storage.file_system import as_glob, empty_files, make_folder, qualified
 from lake.storage.streams import checkpoint, query_id, read_stream, require_matching_checkpoint, stream_batches
 from lake.storage.tables import (
@@ -44,6 +44,7 @@ __all__ = [
     "read_csv",
     "read_stream",
     "replace_where",
+    "require_columns",
     "require_matching_checkpoint",
     "stream_batches",
     "tables_on_disk",

@@ -29,6 +29,13 @@ def missing_columns(spark: SparkSession, settings: Settings, name: str) -> list[
     return missing
 
 
+def require_columns(spark: SparkSession, settings: Settings, name: str) -> None:
+    """Raise `SchemaError`, with what to do, where a table in the lake does not have the declared columns."""
+    missing = missing_columns(spark, settings, name)
+    if missing:
+        raise SchemaError(f"{name} lacks the column {missing[0].name}, which is new: run `risklake evolve` once")
+
+
 def add_missing_columns(spark: SparkSession, settings: Settings, name: str) -> list[str]:
     """Add the declared columns that a table lacks, null in the rows that are there; gives their names."""
     missing = missing_columns(spark, settings, name)

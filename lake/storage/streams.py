@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pyspark.sql import DataFrame, SparkSession
 
 from lake.catalog import TABLES
-from lake.errors import CheckpointError, SchemaError
+from lake.errors import CheckpointError
 from lake.settings import Settings
-from lake.storage.columns import missing_columns
+from lake.storage.columns import require_columns
 from lake.storage.file_system import is_there
 from lake.storage.tables import exists, read
 
@@ -59,9 +59,7 @@ def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: 
     """
     present = [name for name in written if exists(spark, settings, name)]
     for name in present:
-        missing = missing_columns(spark, settings, name)
-        if missing:
-            raise SchemaError(f"{name} lacks the column {missing[0].name}, which is new: run `risklake evolve` once")
+        require_columns(spark, settings, name)
     if is_there(spark, checkpoint(settings, query) + "/metadata"):
         return
     for name in present:
