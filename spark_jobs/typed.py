@@ -23,8 +23,9 @@ def typed(lines: DataFrame, feed: Feed, key: bytes) -> DataFrame:
     for step in added:
         rows = rows.withColumns(step)
     values = rows.select(*kept)
-    dated = values if feed.event_time is None else values.withColumn("event_date", F.to_date(feed.event_time))
-    return dated.withColumn("content_hash", content_hash)
+    if feed.event_time:
+        values = values.withColumns({"event_date": F.to_date(feed.event_time), "id_hash": F.xxhash64(feed.key)})
+    return values.withColumn("content_hash", content_hash)
 
 
 @cache
@@ -33,7 +34,7 @@ def _expressions(feed: Feed, key: bytes) -> tuple[list[dict[str, Column]], list[
 
     Built once a program: it takes longer than their analysis, and release of orphans asks for them again and again.
     """
-    kept = [*feed.value_names, masked_rest().alias("rest"), "faults", "line", *ARRIVAL_ORDER]
+    kept: list[Column | str] = [*feed.value_names, masked_rest().alias("rest"), "faults", "line", *ARRIVAL_ORDER]
     hashed = [part for name in feed.value_names for part in (F.col(name), F.col(name).isNull())]
     # Nulls are skipped by the hash, so each column also says whether it is one.
     return steps(feed, key), kept, F.xxhash64(*hashed, F.coalesce("rest", F.lit("")))

@@ -17,7 +17,7 @@ from lake.feeds import DISPUTES, TRANSACTIONS
 from spark_jobs.read_errors import EMPTY_FILE
 from spark_jobs.reasons import OF_FIELDS, OF_LINES, reasons
 from spark_jobs.typed import typed as typed_with_key
-from spark_jobs.verdicts import decided, quarantine_rows
+from spark_jobs.verdicts import decided, held_near, quarantine_rows
 
 ARRIVED = datetime(2026, 1, 6, tzinfo=UTC)
 KEY = b"the masking key of this module"
@@ -30,6 +30,16 @@ GOOD = {
     "currency": "EUR",
     "country": "DE",
     "event_time": "2026-01-05T10:00:00Z",
+}
+
+DISPUTE = {
+    "dispute_id": "d1",
+    "event_id": "e1",
+    "reason": "fraud",
+    "amount": 10.5,
+    "currency": "EUR",
+    "reported_at": "2026-01-05T00:00:00Z",
+    "outcome": "lost",
 }
 
 
@@ -219,6 +229,21 @@ def test_events_that_silver_holds_decide_about_later_lines(spark: SparkSession) 
     }
 
 
+def test_what_could_be_the_same_event_is_found_by_its_id_within_the_horizon(spark: SparkSession) -> None:
+    days = {"e1": "05", "e2": "04", "e3": "01", "e4": "05"}
+    held = typed(bronze_rows(spark, [line(event_id=k, event_time=f"2026-01-{d}T10:00:00Z") for k, d in days.items()]),
+                 TRANSACTIONS).localCheckpoint()  # fmt: skip
+    rows = typed(bronze_rows(spark, [line(event_id=name) for name in ("e1", "e2", "e3", "e9")]), TRANSACTIONS)
+    found = held_near(held, rows, TRANSACTIONS, horizon_days=2)
+    assert sorted(row["event_id"] for row in found.collect()) == ["e1", "e2"]
+    # Two ids of one hash are still two events.
+    alike = [frame.withColumn("id_hash", F.lit(1).cast("long")) for frame in (held, rows)]
+    found = held_near(*alike, TRANSACTIONS, horizon_days=2)
+    assert sorted(row["event_id"] for row in found.collect()) == ["e1", "e2"]
+    nobody = rows.where("event_id = 'e9'")
+    assert held_near(held, nobody, TRANSACTIONS, horizon_days=2).collect() == []
+
+
 def test_a_null_in_another_column_is_another_content(spark: SparkSession) -> None:
     outcome = decide(spark, [line(device_id="x"), line(payment_method_id="x")])
     assert outcome[2] == ("quarantined", ["altered_duplicate"])
@@ -232,30 +257,15 @@ def test_the_excerpt_shows_field_names_and_shapes_but_no_value(spark: SparkSessi
 
 
 def test_a_dispute_is_typed_and_may_be_reported_after_its_arrival(spark: SparkSession) -> None:
-    dispute = {
-        "dispute_id": "d1",
-        "event_id": "e1",
-        "reason": "fraud",
-        "amount": 10.5,
-        "currency": "EUR",
-        "reported_at": "2026-02-01T00:00:00Z",
-    }
-    [row] = typed(bronze_rows(spark, [json.dumps(dispute)], DISPUTES), DISPUTES).collect()
+    [row] = typed(
+        bronze_rows(spark, [json.dumps(DISPUTE | {"reported_at": "2026-02-01T00:00:00Z"})], DISPUTES), DISPUTES
+    ).collect()
     assert row["faults"] == []
     assert row["event_date"] == datetime(2026, 2, 1).date()
 
 
 def test_how_a_dispute_ended_is_kept_beside_the_verdict_on_its_line(spark: SparkSession) -> None:
-    dispute = {
-        "dispute_id": "d1",
-        "event_id": "e1",
-        "reason": "fraud",
-        "amount": 10.5,
-        "currency": "EUR",
-        "reported_at": "2026-01-05T00:00:00Z",
-        "outcome": "lost",
-    }
-    rows = typed(bronze_rows(spark, [json.dumps(dispute)], DISPUTES), DISPUTES)
+    rows = typed(bronze_rows(spark, [json.dumps(DISPUTE)], DISPUTES), DISPUTES)
     none = spark.createDataFrame([], TABLES["silver.disputes"].schema)
     [row] = decided(rows, none, DISPUTES).collect()
     assert (row["outcome"], row["verdict"]) == ("lost", "accepted")

@@ -17,6 +17,8 @@ from benchmarks.soak.samples import Sample, sample
 
 _STARTED_SECONDS = 180.0
 _WARM_SECONDS = 600.0
+# Of fewer, each would pay so often that its five minutes hold hundreds of payments.
+_USERS_AT_A_PAYMENT_A_SECOND = 400
 
 # Called with seconds done, and the newest sample.
 Report = Callable[[float, Sample], None]
@@ -50,7 +52,7 @@ def soak(
     observed = Observed()
     with started([*command, "stream"], logs / "stream.log", environment) as stream:
         _wait_until_streaming(stream)
-        live = [*command, "generate", "--rate", str(rate)]
+        live = [*command, "generate", "--rate", str(rate), "--users", str(round(rate * _USERS_AT_A_PAYMENT_A_SECOND))]
         with started(live, logs / "generate.log", environment) as generator:
             _wait_until_warm(stream, lake)
             observed.began = time.time()
