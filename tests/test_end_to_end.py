@@ -48,7 +48,7 @@ def run(settings: Settings, *command: str, cwd: Path = ROOT, **more: str) -> str
     return output
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 120) -> bool:
+def wait_for(condition: Callable[[], bool], seconds: float = 240) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -18,8 +19,9 @@ from pyspark.sql import SparkSession
 
 from lake import storage
 from lake.catalog import DUPLICATES, QUARANTINE, TABLES
-from lake.errors import CheckpointError, LeaseError
+from lake.errors import CheckpointError, LeaseError, SettingError
 from lake.lease import leases, turn
+from lake.masking_key import require_same_key
 from lake.session import register_names
 from lake.settings import Settings
 from spark_jobs import pipeline
@@ -163,6 +165,15 @@ def test_a_lost_checkpoint_is_refused_with_the_way_out(
     assert after.is_consistent
     assert after.as_dict()["feeds"] == before.as_dict()["feeds"]
     assert after.feature_rows == 5
+
+
+def test_whoever_drains_needs_the_key_of_the_lake(spark: SparkSession, settings: Settings) -> None:
+    require_same_key(settings)
+    other = replace(settings, masking_key="a key of someone else")
+    for drain_with in (lambda: pipeline.run(spark, other, continuous=False),
+                       lambda: pipeline.drain_holding_leases(spark, other)):  # fmt: skip
+        with pytest.raises(SettingError, match="key"):
+            drain_with()
 
 
 def test_a_second_writer_is_refused_by_name_and_the_lease_ends_with_its_holder(
