@@ -90,7 +90,6 @@ def silver_table(feed: Feed) -> Table:
             Column("event_date", DateType(), f"UTC date of `{feed.event_time}`", nullable=False),
             _REST,
             _HASH,
-            Column("id_hash", LongType(), f"Hash of `{feed.key}`: by it repeats are looked for", nullable=False),
             *LINEAGE,
         ),
         partition_by=("event_date",),

@@ -23,9 +23,8 @@ def typed(lines: DataFrame, feed: Feed, key: bytes) -> DataFrame:
     for step in added:
         rows = rows.withColumns(step)
     values = rows.select(*kept)
-    if feed.event_time:
-        values = values.withColumns({"event_date": F.to_date(feed.event_time), "id_hash": F.xxhash64(feed.key)})
-    return values.withColumn("content_hash", content_hash)
+    dated = values if feed.event_time is None else values.withColumn("event_date", F.to_date(feed.event_time))
+    return dated.withColumn("content_hash", content_hash)
 
 
 @cache

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from lake.feed import Feed
@@ -57,42 +56,23 @@ def decided(rows: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
     )
 
 
-def held_near(accepted: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
-    """What of the accepted lines could be the same event, or version, as one of the typed rows.
+def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
+    """What of the accepted lines could be the same event as one of the typed rows.
 
     A repeat has the event time of its event, so it is found however late it comes; a line that has another event time
     than the one whose id it repeats is found if the two dates lie at most `horizon_days` apart.
     """
     good = rows.where(F.size("faults") == 0)
-    near, columns = accepted, [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
+    near, columns = events, [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
     first_last = [F.min("event_date"), F.max("event_date")] if feed.event_time else []
     count, *days = good.agg(F.count("*"), *first_last).collect()[0]
     if days and days[0] is not None:
         horizon = timedelta(days=horizon_days)
-        near = accepted.where(F.col("event_date").between(F.lit(days[0] - horizon), F.lit(days[1] + horizon)))
-        if count <= _FEW:
-            near = _where_ids_are(near, good, str(feed.event_time))
+        near = events.where(F.col("event_date").between(F.lit(days[0] - horizon), F.lit(days[1] + horizon)))
     ids = good.select(*feed.identity).distinct()
     return near.select(columns).join(
         F.broadcast(ids) if count <= _FEW else ids, on=list(feed.identity), how="left_semi"
     )
-
-
-def _where_ids_are(near: DataFrame, rows: DataFrame, time: str) -> DataFrame:
-    """Of accepted events, those of the times at which ids of a few rows are found.
-
-    The look at hashes costs a fraction of one at ids; what is read of the events themselves are the files of the
-    repeated ones, mostly none.
-    """
-    hashes = F.broadcast(rows.select("id_hash").distinct())
-    first_last_us = [F.unix_micros(bound(time)) for bound in (F.min, F.max)]
-    found = near.join(hashes, on="id_hash", how="left_semi").groupBy("event_date").agg(*first_last_us)
-    places = [
-        (F.col("event_date") == F.lit(day))
-        & F.col(time).between(F.timestamp_micros(F.lit(first)), F.timestamp_micros(F.lit(last)))
-        for day, first, last in found.collect()
-    ]
-    return near.where(reduce(Column.__or__, places, F.lit(False)))
 
 
 def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:

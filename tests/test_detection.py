@@ -22,7 +22,7 @@ NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 QUIET: dict[str, Any] = {
     "user_id": "u", "merchant_id": "m", "amount": Decimal(1), "fired_on": {}, "currency": "EUR", "country": "DE",
     "event_time": NOW, "event_date": NOW.date(), "severity": "high", "state": "open", "reason": "because",
-    "source_file": "f", "line_number": 1, "content_hash": 0, "id_hash": 0, "arrived_at": NOW, "inputs_arrived_at": NOW,
+    "source_file": "f", "line_number": 1, "content_hash": 0, "arrived_at": NOW, "inputs_arrived_at": NOW,
     "raised_at": NOW,
 }  # fmt: skip
 

@@ -65,16 +65,7 @@ def test_every_table_says_its_grain_and_every_column_its_meaning(table: Table) -
 # Columns that stand beside the fields of a feed on their way through silver.
 WORKING_COLUMNS = {
     *("line", "header", "json", "rest", "faults", "line_fault", "verdict", "is_held", "missing", "event_date"),
-    *(
-        "content_hash",
-        "id_hash",
-        "source_file",
-        "line_number",
-        "arrived_at",
-        "arrival_date",
-        "file_modified_at",
-        "read_error",
-    ),
+    *("content_hash", "source_file", "line_number", "arrived_at", "arrival_date", "file_modified_at", "read_error"),
     *("valid_from", "valid_to", "is_current", "held_hash", "held_file", "held_line"),
 }
 

@@ -172,7 +172,7 @@ def _append(spark: SparkSession, settings: Settings, name: str, events: pd.DataF
     rows = spark.createDataFrame(pa.Table.from_pandas(events.assign(**zoned), preserve_index=False)).coalesce(1)
     rows = rows.withColumn("event_date", F.to_date(date_of))
     fixed = {"arrived_at": F.current_timestamp(), "inputs_arrived_at": F.current_timestamp()}
-    rest = {"merchant_id": "m", "country": "GB", "source_file": "f", "line_number": 1, "content_hash": 0, "id_hash": 0}
+    rest = {"merchant_id": "m", "country": "GB", "source_file": "f", "line_number": 1, "content_hash": 0}
     known = {**fixed, **{key: F.lit(value) for key, value in rest.items()}}
     values = {c: F.col(c) for c in rows.columns} | known
     storage.append(
