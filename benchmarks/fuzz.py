@@ -2,7 +2,7 @@
 
 Lines of every feed are made by the generator and damaged at random: bytes flipped, cut, doubled; values swapped for
 others that nobody expects; then whole files. Every line must end in silver, quarantine or the duplicates, no stream may
-stop, and memory must stay within bounds: `python -m benchmarks.fuzz --lines 20000 --files 500`.
+stop, and memory must stay within bounds: `python -m benchmarks.fuzz --lines 24000 --files 500`.
 """
 
 from __future__ import annotations
