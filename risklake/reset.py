@@ -36,7 +36,10 @@ def affected(settings: Settings, layer: str) -> list[Path]:
 
 
 def drop(settings: Settings, folders: list[Path]) -> None:
-    """Delete the folders, while nothing else writes the lake; with bronze, files of the archive are read again."""
+    """Delete the folders, while nothing else writes the lake; with bronze, files of the archive are read again.
+
+    Raises `UsageError`, before anything is done, where a file of the archive has the name of one in the inbox.
+    """
     with leases(settings, list(JOBS)):
         if settings.local_path(LOWEST) in folders:
             _unarchive(settings)
@@ -45,10 +48,17 @@ def drop(settings: Settings, folders: list[Path]) -> None:
 
 
 def _unarchive(settings: Settings) -> None:
-    """Move each file of the archive back to the inbox, unless another of its name has come there meanwhile."""
-    for file in sorted(settings.local_path(ARCHIVE).glob("*/*/*")):
-        feed = file.parent.parent.name
-        target = settings.local_path("inbox", feed) / file.name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.rename(target)
+    """Move each file of the archive back to the inbox; none if one would take the place of another."""
+    moves = [
+        (file, settings.local_path("inbox", file.parent.parent.name) / file.name)
+        for file in sorted(settings.local_path(ARCHIVE).glob("*/*/*"))
+    ]
+    for file, target in moves:
+        if target.exists():
+            raise UsageError(
+                f"{target.parent.name}/{target.name} lies in the inbox and, of {file.parent.name}, in the archive: "
+                "give one of them another name, so that both are read again"
+            )
+    for file, target in moves:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file.rename(target)

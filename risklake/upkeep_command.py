@@ -109,6 +109,10 @@ def reset(
 
     settings = settings_of(lake)
     folders = affected(settings, layer)
+    if layer == LOWEST and not yes and not sys.stdin.isatty():
+        raise UsageError(
+            "With bronze, lines are lost whose files lie in neither inbox nor archive: say --yes to drop it"
+        )
     if not folders:
         typer.echo(f"Nothing of {layer} or above lies in {settings.lake_root}.")
         return
@@ -118,8 +122,6 @@ def reset(
     if layer == LOWEST:
         typer.echo("Files of the archive go back to the inbox. Lines of files that lie in neither are lost.")
     # Otherwise nothing is lost (the layer below is kept), so a script needs no flag; a person is asked.
-    if layer == LOWEST and not yes and not sys.stdin.isatty():
-        raise UsageError("Dropping bronze may lose lines: say --yes if that is wanted")
     if sys.stdin.isatty() and not yes:
         typer.confirm("Drop them?", abort=True)
     drop(settings, folders)

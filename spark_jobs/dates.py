@@ -44,6 +44,7 @@ _STYLES = (
 _DATE = "|".join(re.sub(r"(\(\?<|\\k<)([a-z]+)>", rf"\g<1>\g<2>{n}>", style) for n, style in enumerate(_STYLES))
 _PARTS = ["".join(f"${{{part}{n}}}" for n in range(len(_STYLES))) for part in ("year", "month", "day")]
 _REWRITTEN = f"{'-'.join(_PARTS)}T${{time}}${{zone}}"
+# X, XX and XXX are Java's letters for zones written as +07, +0700 and +07:00.
 _FORMAT = "yyyy-[MMM][M]-d'T'HH:mm[:ss][.SSSSSSSSS][XXX][XX][X]"
 
 _TWO_READINGS = "|".join(

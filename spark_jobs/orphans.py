@@ -20,7 +20,7 @@ from lake.feeds import FEEDS
 from lake.masking_key import masking_key
 from lake.settings import Settings
 from lake.storage import Transaction
-from spark_jobs.expired import expired
+from spark_jobs.expired import Expired, expired
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
     ACCEPTED,
@@ -101,7 +101,7 @@ def remember(rows: DataFrame, settings: Settings, feed: Feed, transaction: Trans
     storage.append(entries, settings, ORPHANS.name, transaction)
 
 
-def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed) -> DataFrame:
+def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed, gone: Expired) -> DataFrame:
     """What is held (as of `held_near`), and the lines that wait under one of the ids of typed rows.
 
     A line that waits is the event of its id as an accepted one is, so that a repeat of it is a duplicate, in whichever
@@ -111,8 +111,7 @@ def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed) -
     if not storage.exists(spark, settings, ORPHANS.name):
         return held
     waiting = (
-        expired(spark, settings)
-        .kept(_entries(spark, settings, feed))
+        gone.kept(_entries(spark, settings, feed))
         .select(F.col("event_key").alias(feed.key), "content_hash", *_LINE)
         .join(rows.where(F.size("faults") == 0).select(feed.key).distinct(), on=feed.key, how="left_semi")
         .join(rows.select(*_LINE), on=_LINE, how="left_anti")
@@ -132,7 +131,8 @@ def release(spark: SparkSession, settings: Settings, referred: str) -> None:
 
 
 def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
-    complete = _complete(spark, settings, feed).localCheckpoint()
+    gone = expired(spark, settings)
+    complete = _complete(spark, settings, feed, gone).localCheckpoint()
     found = complete.select("arrival_date", "stands_in").distinct().collect()
     if not found:
         return
@@ -140,7 +140,7 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
     stored = storage.read(spark, settings, bronze_table(feed).name).where(F.col("arrival_date").isin(days))
     lines = stored.join(complete.select(*_LINE), on=_LINE, how="left_semi")
     rows = typed(lines, feed, masking_key(settings)).localCheckpoint()
-    accepted = expired(spark, settings).kept(storage.read(spark, settings, silver_table(feed).name))
+    accepted = gone.kept(storage.read(spark, settings, silver_table(feed).name))
     held = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
     settled = decided(rows, held, feed).localCheckpoint()
     verdicts = {row[0] for row in settled.select("verdict").distinct().collect()}
@@ -161,9 +161,9 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
     storage.delete_matching(lineage, settings, ORPHANS.name, within=within)
 
 
-def _complete(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame:
+def _complete(spark: SparkSession, settings: Settings, feed: Feed, gone: Expired) -> DataFrame:
     """The orphans of a feed of which nothing is missing any more."""
-    entries = expired(spark, settings).kept(_entries(spark, settings, feed))
+    entries = gone.kept(_entries(spark, settings, feed))
     missing = entries.select(*_LINE, F.explode("missing").alias("missing")).select(*_LINE, "missing.*")
     known = [
         _known_keys(spark, settings, feed, field).select(F.lit(field).alias("field"), F.col(field).alias("key"))

@@ -138,7 +138,7 @@ class Status:
 def measure_status(spark: SparkSession, settings: Settings, *, with_parity: bool = True) -> Status:
     """Count the lake as it stands now: inbox files by plain Python, tables by Spark."""
     storage.ensure_tables(spark, settings)
-    return _settled(spark, settings, take_inventory, with_parity=with_parity)[0]
+    return _measured(spark, settings, take_inventory, with_parity=with_parity)[0]
 
 
 def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = False) -> Status:
@@ -146,7 +146,7 @@ def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = Fa
 
     May run beside the streams of the lake. Programs write the counts in turn.
     """
-    status, inventory = _settled(spark, settings, keep_inventory, with_parity=with_parity)
+    status, inventory = _measured(spark, settings, keep_inventory, with_parity=with_parity)
     if settings.finished_files == "archive":
         archive_finished(spark, settings, inventory)
     with turn(settings, INGESTION.name):
@@ -156,7 +156,7 @@ def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = Fa
     return status
 
 
-def _settled(
+def _measured(
     spark: SparkSession, settings: Settings, count_files: CountFiles, *, with_parity: bool
 ) -> tuple[Status, Inventory]:
     """The status, measured again where something differs.
@@ -229,7 +229,6 @@ def _as_rows(spark: SparkSession, status: Status) -> DataFrame:
             "feed": name,
             "measured_at": now,
             "measured_date": now.date(),
-            "difference": counts.difference,
             "verdict": "Consistent" if counts.difference == 0 else "Inconsistent",
             "pending": counts.pending,
             "undecided": counts.on_their_way - counts.pending,

@@ -87,9 +87,10 @@ def _settle(spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame
     A killed batch is decided anew, and an orphan of the first time may have been found meanwhile. So the places that a
     row can leave are written first: it then stands in two, and `orphans.release` clears the first.
     """
-    accepted = expired(spark, settings).kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
+    gone = expired(spark, settings)
+    accepted = gone.kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
     near = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
-    held = orphans.held_too(near, settings, rows, feed)
+    held = orphans.held_too(near, settings, rows, feed, gone)
     settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint()
     counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
     verdicts = {row["verdict"]: row["drifted"] for row in counted}

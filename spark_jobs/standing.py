@@ -62,6 +62,7 @@ def sizes(
 
 def _kept(rows: DataFrame, spark: SparkSession, settings: Settings, name: str, gone: Expired) -> DataFrame:
     """Without the rows that have expired, whether they are deleted already or not."""
+    # Of alerts only the newest is asked for, which is kept.
     if gone.before is None or not TABLES[name].expires or name == ALERTS.name:
         return rows
     if "arrived_at" in rows.columns:

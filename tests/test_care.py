@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lake import storage
-from lake.errors import SchemaError, SettingError
+from lake.errors import SchemaError, SettingError, UsageError
 from lake.settings import Settings, load_settings
 from risklake.reset import affected, drop
 from spark_jobs import pipeline
@@ -49,7 +49,11 @@ def test_care_compacts_archives_and_changes_no_row_and_the_streams_go_on(
     status = close_run(spark, settings, with_parity=True)
     assert status.is_consistent, status.as_dict()
     assert status.feeds["transactions"].silver == MANY_FILES + 3
-    # What is in the archive is read again where bronze is made anew.
+    # What is in the archive is read again where bronze is made anew, if it takes nobody's place.
+    twin = land(["bad"], "0.jsonl")
+    with pytest.raises(UsageError, match=r"transactions/0\.jsonl lies in the inbox and"):
+        drop(settings, affected(settings, "bronze"))
+    twin.unlink()
     drop(settings, affected(settings, "bronze"))
     pipeline.run(spark, settings, continuous=False)
     again = close_run(spark, settings)

@@ -124,6 +124,7 @@ def test_a_wrong_setting_or_a_missing_folder_gives_one_line_and_no_stack_trace(s
         (["risklake", "status"], 2, "There is no lake at"),
         (["risklake", "report"], 2, "There is no report"),
         (["risklake", "reset", "--layer", "gold"], 2, "There is no layer 'gold'"),
+        (["risklake", "reset", "--layer", "bronze"], 2, "say --yes to drop it"),
         (["risklake", "train", "--as-of", "tomorrow"], 2, "'tomorrow' is no date"),
     ):
         process = start(settings, *command)

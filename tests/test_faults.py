@@ -214,12 +214,10 @@ def small(tmp_path: Path) -> Callable[[str], tuple[Settings, Landing]]:
     return lake
 
 
-def killed_at(
-    settings: Settings, landing: Landing, rounds: list[tuple[float, Aim]], broken: str | None = None
-) -> Record:
+def killed_at(settings: Settings, landing: Landing, rounds: list[tuple[float, Aim]]) -> Record:
     """Land up to a share of the files and kill at a place, round by round."""
     record = Record()
-    programs = Programs(Path(settings.lake_root), Path(settings.lake_root + ".logs"), broken)
+    programs = Programs(Path(settings.lake_root), Path(settings.lake_root + ".logs"))
     for share, aim in rounds:
         landing.land_up_to(share)
         one_round(programs, aim, record, files_per_trigger=1000)

@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
-from benchmarks.soak.__main__ import judged
 from benchmarks.soak.commits import Commit, CommitLog, appended
 from benchmarks.soak.flatness import by_quarter, course, tail
 from benchmarks.soak.run import soak
+from lake.settings import load_settings
+from spark_jobs import pipeline
+from spark_jobs.reconciliation import close_run
 
 ADDED = {"numRecords": 3, "minValues": {"arrived_at": "2026-01-05T10:00:00.500Z"}}
 
@@ -59,7 +62,7 @@ def test_one_slow_batch_in_twenty_shows_in_the_tail_only() -> None:
     assert not tail("latency", "s", slow, growth=1.25).is_flat
 
 
-def test_a_minute_of_steady_load_ends_with_every_line_in_its_place(tmp_path: Path) -> None:
+def test_steady_load_ends_with_every_line_in_its_place(spark: SparkSession, tmp_path: Path) -> None:
     looks: list[float] = []
     observed = soak(
         tmp_path / "lake", tmp_path / "said", rate=50, seconds=20, upkeep_minutes=60, every=5,
@@ -67,10 +70,13 @@ def test_a_minute_of_steady_load_ends_with_every_line_in_its_place(tmp_path: Pat
     )  # fmt: skip
     assert all(observed.commits.values())
     assert min(looks) > 100
-    assert {course.name for course in judged(observed)} >= {"memory", "state", "latency of features.user_5m"}
     assert observed.samples[-1].taken_files > 0
-    # Stopped, the stream has counted; `settle` of the long run also takes what came after its last micro-batch.
     said = (tmp_path / "said" / "stream.log").read_text(encoding="utf-8")
-    assert "consistent" in said
     assert "inconsistent" not in said
     assert "ALERT" not in said
+    # What came after the stream's last micro-batches is taken here; the long run does so by another command.
+    lake = load_settings({"lake_root": str(tmp_path / "lake")}, environment={})
+    pipeline.run(spark, lake, continuous=False)
+    status = close_run(spark, lake)
+    assert status.is_consistent, status.as_dict()
+    assert status.feeds["transactions"].lines > 500
