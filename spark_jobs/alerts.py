@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -19,6 +18,7 @@ from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs.rules_file import Rule, load_rules
 from spark_jobs.streams import Stream
+from spark_jobs.time_ranges import TimeRanges, time_ranges
 
 JOB = "alerts"
 QUERY = "alerts_alerts"
@@ -122,16 +122,16 @@ def _batch_writer(settings: Settings, rules: list[Rule]) -> Callable[[DataFrame,
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
         latest = _latest(batch).persist()
-        first, last = latest.select(F.min("event_date"), F.max("event_date")).collect()[0]
-        if first is not None:
-            days = F.col("event_date").between(F.lit(first), F.lit(last))
-            fields = storage.read(spark, settings, SOURCE).where(days).select("event_id", *_FIELDS_BESIDE_KEY)
+        ranges = time_ranges(latest)
+        if ranges:
+            silver = storage.read(spark, settings, SOURCE).where(ranges.condition())
+            fields = silver.select("event_id", *_FIELDS_BESIDE_KEY)
             fired = evaluate(latest.join(fields, on="event_id", how="inner"), rules).persist()
             transaction = Transaction(storage.query_id(spark, settings, QUERY), batch_id)
             new, changed = latest.where("is_insert"), latest.where("not is_insert")
             storage.append(_of(fired, new), settings, ALERTS.name, transaction)
             if not changed.isEmpty():
-                _correct(fired, changed, settings, (first, last))
+                _correct(fired, changed, settings, ranges)
             fired.unpersist()
         latest.unpersist()
 
@@ -156,12 +156,11 @@ def _of(alerts: DataFrame, events: DataFrame) -> DataFrame:
     return alerts.join(events.select("event_id"), on="event_id", how="left_semi")
 
 
-def _correct(fired: DataFrame, changed: DataFrame, settings: Settings, days: tuple[date, date]) -> None:
-    bounds = f"event_date between date'{days[0]}' and date'{days[1]}'"
-    standing = storage.read(changed.sparkSession, settings, ALERTS.name).where(bounds)
+def _correct(fired: DataFrame, changed: DataFrame, settings: Settings, ranges: TimeRanges) -> None:
+    standing = storage.read(changed.sparkSession, settings, ALERTS.name).where(ranges.condition())
     now = _of(fired, changed)
     rows = now.unionByName(withdrawn(standing, changed, now))
-    storage.merge_changes(rows, settings, ALERTS.name, within=f"old.{bounds}", insert=True)
+    storage.merge_changes(rows, settings, ALERTS.name, within=ranges.condition("old"), insert=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,53 @@
+"""Ranges of event time that hold all rows of a micro-batch, as literals: by them files of other times are skipped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+_BUCKET_SECONDS = 300
+# A condition of more ranges costs more to plan than it saves.
+_MOST = 16
+
+
+@dataclass(frozen=True)
+class TimeRanges:
+    """Ranges of event time, in order and apart, each from its begin up to before its end (UTC); none for no rows."""
+
+    ranges: tuple[tuple[datetime, datetime], ...]
+
+    def condition(self, alias: str = "") -> str:
+        """The condition on `event_date` and `event_time`, in SQL, of a table that may be called `alias`."""
+        prefix = f"{alias}." if alias else ""
+        return " or ".join(f"({_within(prefix, begin, end)})" for begin, end in self.ranges) or "false"
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+
+def time_ranges(rows: DataFrame) -> TimeRanges:
+    """Few ranges that hold the event time of each of these rows, with as little as may be between them."""
+    bucket = F.floor(F.unix_micros("event_time") / (_BUCKET_SECONDS * 1_000_000))
+    return TimeRanges(_covered(sorted(row[0] for row in rows.select(bucket).distinct().collect())))
+
+
+def _covered(buckets: list[int]) -> tuple[tuple[datetime, datetime], ...]:
+    gaps = sorted(range(1, len(buckets)), key=lambda n: buckets[n - 1] - buckets[n])
+    # Cut only at the widest gaps.
+    cuts = sorted(n for n in gaps[: _MOST - 1] if buckets[n] - buckets[n - 1] > 1)
+    parts = [buckets[i:j] for i, j in zip([0, *cuts], [*cuts, len(buckets)], strict=True) if i < j]
+    return tuple((_moment(part[0]), _moment(part[-1] + 1)) for part in parts)
+
+
+def _within(prefix: str, begin: datetime, end: datetime) -> str:
+    last = (end - timedelta(microseconds=1)).date()
+    dates = f"{prefix}event_date between date'{begin.date()}' and date'{last}'"
+    time = f"{prefix}event_time"
+    return f"{dates} and {time} >= timestamp'{begin.isoformat()}' and {time} < timestamp'{end.isoformat()}'"
+
+
+def _moment(bucket: int) -> datetime:
+    return datetime.fromtimestamp(bucket * _BUCKET_SECONDS, UTC)
