@@ -27,6 +27,8 @@ from spark_jobs.streams import Job, Stream
 JOBS: dict[str, Job] = {job.JOB: job for job in (bronze, silver, features, alerts)}
 
 _POLL_SECONDS = 0.1
+# Asking a query how far it is costs a piece of its work, so beside running streams it is done less often.
+_LIVE_POLL_SECONDS = 0.5
 # How often a running line looks for feeds whose first line has come.
 _LOOK_SECONDS = 1.0
 
@@ -133,7 +135,7 @@ def _run_until_stopped(
                 report(running.progress(done=False))
             metrics.take()
             metrics.flush_if_due(spark, settings)
-            stop.wait(_POLL_SECONDS)
+            stop.wait(_LIVE_POLL_SECONDS)
     finally:
         for running in all_running:
             running.stop()
