@@ -9,22 +9,19 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import random
 import shutil
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.processes import as_command, resident_mib
+from benchmarks.drain import drained_and_told
+from benchmarks.processes import as_command
 from generator.write import generate
-from lake.errors import InconsistentError
 from lake.feeds import FEEDS
 from lake.inbox import land_blocks, open_file, visible_files
 from lake.progress import Stages
@@ -36,20 +33,6 @@ ODD_VALUES: tuple[Any, ...] = (
     [[]], {"a": {"b": [1]}}, "\u0000", "\ud83d\ude00", "\u202e", "x" * 5000, "'; drop table silver.users; --",
     "<script>alert(1)</script>", "../../etc/passwd", "a@b.example", "4111 1111 1111 1111", "+62 812 3456 789",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run of damaged input led to."""
-
-    lines: int
-    files: int
-    silver: int
-    quarantined: int
-    duplicates: int
-    is_consistent: bool
-    seconds: float
-    peak_mib: float
 
 
 def damaged_line(line: bytes, chance: random.Random) -> bytes:
@@ -94,30 +77,6 @@ def write_inbox(settings: Settings, *, lines: int, files: int, seed: int) -> Non
         _land_bytes(land, settings.local_path("inbox", feed) / name)
 
 
-def run(settings: Settings, spark: Any) -> Outcome:
-    """Drain the inbox and count. Raises `InconsistentError` if a line stands in no place, or in two."""
-    from spark_jobs import pipeline
-    from spark_jobs.reconciliation import close_run
-
-    began, peak = time.monotonic(), _Peak()
-    pipeline.run(spark, settings, continuous=False, report=lambda progress: peak.look())
-    status = close_run(spark, settings, with_parity=True)
-    feeds = status.feeds.values()
-    outcome = Outcome(
-        lines=sum(counts.lines for counts in feeds),
-        files=sum(len(visible_files(settings.local_path("inbox", feed))) for feed in FEEDS),
-        silver=sum(counts.silver for counts in feeds),
-        quarantined=sum(counts.quarantined for counts in feeds),
-        duplicates=sum(counts.duplicates for counts in feeds),
-        is_consistent=status.is_consistent,
-        seconds=round(time.monotonic() - began, 1),
-        peak_mib=round(peak.mib, 1),
-    )
-    if not outcome.is_consistent:
-        raise InconsistentError(f"damaged input does not reconcile: {status.as_dict()['feeds']}")
-    return outcome
-
-
 def main(
     lines: Annotated[int, typer.Option(help="Lines to damage, before files are damaged", min=1)] = 20_000,
     files: Annotated[int, typer.Option(help="Files that they are written to", min=1)] = 500,
@@ -126,22 +85,14 @@ def main(
     folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
 ) -> None:
     """Drain damaged input, and print where it went. Exit code 7 if a line is missing, 1 if it took too much memory."""
-    from lake.session import build_session
 
     stages, place = Stages(), folder or Path(tempfile.mkdtemp(prefix="fuzz-"))
     settings = load_settings({"lake_root": str(place / "lake")})
     with stages.stage("input"):
         write_inbox(settings, lines=lines, files=files, seed=seed)
-    with stages.stage("drain"):
-        spark = build_session(settings, "fuzz", log=settings.local_path("logs", "spark.log"))
-        outcome = run(settings, spark)
-        spark.stop()
-    typer.echo(json.dumps(vars(outcome)))
+    drained_and_told(settings, stages, "fuzz", most_mib)
     if folder is None:
         shutil.rmtree(place)
-    if outcome.peak_mib > most_mib:
-        typer.echo(f"fuzz: took {outcome.peak_mib:,.0f} MiB of memory, more than {most_mib:,.0f}", err=True)
-        raise typer.Exit(1)
 
 
 def _whole_lines(lines: int, seed: int) -> dict[str, list[bytes]]:
@@ -204,20 +155,6 @@ def _renamed(line: bytes, chance: random.Random) -> bytes:
 
 
 _DAMAGES: tuple[Callable[[bytes, random.Random], bytes], ...] = (_flip, _cut, _repeat, _odd_value, _odd_value, _renamed)
-
-
-class _Peak:
-    """The most memory that this process and its children had together, in MiB."""
-
-    def __init__(self) -> None:
-        self.mib = 0.0
-        self._looked = 0.0
-
-    def look(self) -> None:
-        if time.monotonic() - self._looked < 1:
-            return
-        self._looked = time.monotonic()
-        self.mib = max(self.mib, resident_mib(os.getpid()))
 
 
 if __name__ == "__main__":

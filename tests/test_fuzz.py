@@ -6,7 +6,8 @@ import random
 
 from pyspark.sql import SparkSession
 
-from benchmarks.fuzz import damaged_file, damaged_line, run, write_inbox
+from benchmarks.drain import drain
+from benchmarks.fuzz import damaged_file, damaged_line, write_inbox
 from lake.settings import Settings
 
 
@@ -21,7 +22,7 @@ def test_damage_is_done_by_its_seed_and_leaves_one_line() -> None:
 
 def test_every_damaged_line_stands_in_one_place_and_stops_nothing(spark: SparkSession, settings: Settings) -> None:
     write_inbox(settings, lines=900, files=30, seed=3)
-    outcome = run(settings, spark)
+    outcome = drain(settings, spark)
     assert outcome.is_consistent
     assert outcome.silver + outcome.quarantined + outcome.duplicates == outcome.lines
     assert min(outcome.silver, outcome.quarantined, outcome.duplicates) > 0

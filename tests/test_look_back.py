@@ -59,7 +59,7 @@ def test_what_is_changed_batch_by_batch_equals_all_of_silver_whatever_comes_late
     spark: SparkSession, settings: Settings
 ) -> None:
     look_back, stored = LookBack(settings, keeps=True), dict[str, Row]()
-    for batch in deliveries(seed=1, batches=16, size=16):
+    for batch in deliveries(seed=1, batches=10, size=24):
         rows = transactions(spark, batch)
         storage.append(rows, settings, SOURCE)
         around = look_back.around(rows.select(*INPUTS))
