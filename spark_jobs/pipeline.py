@@ -200,7 +200,7 @@ class _Running:
 
 def _cause(failure: StreamingQueryException) -> str:
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
-    causes = [line for line in lines if "Error" in line or "Exception" in line]
+    causes = [line for line in lines if ("Error" in line or "Exception" in line) and not line.startswith("at ")]
     return (causes or lines or ["unknown cause"])[-1]
 
 

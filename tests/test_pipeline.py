@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
 from lake import storage
@@ -24,6 +25,8 @@ from lake.lease import leases, turn
 from lake.masking_key import require_same_key
 from lake.session import register_names
 from lake.settings import Settings
+from lake.storage import streams as table_streams
+from lake.storage import tables
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import Status, measure_status
 
@@ -146,6 +149,31 @@ def test_a_micro_batch_that_is_done_twice_writes_once(
             noted.unlink()
     assert drain(spark, settings).is_consistent
     assert {name: content(spark, settings, name) for name in tables} == before
+
+
+def test_a_great_file_goes_through_silver_in_several_micro_batches(
+    spark: SparkSession,
+    settings: Settings,
+    land: Callable[..., Path],
+    transaction: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tables, "MOST_ROWS_A_FILE", 50)
+    monkeypatch.setattr(table_streams, "MOST_BYTES", 1)
+    land([transaction(f"e{n}") for n in range(140)])
+    assert drain(spark, settings).is_consistent
+    commits = settings.local_path("checkpoints", "silver_transactions", "commits")
+    assert len([file for file in commits.iterdir() if file.name.isdigit()]) >= 3
+    assert storage.read(spark, settings, "silver.transactions").count() == 140
+
+
+def test_a_stream_that_fails_says_its_cause_and_no_line_of_code() -> None:
+    said = [
+        "[STREAM_FAILED] Query q terminated",
+        "java.lang.OutOfMemoryError: Java heap space",
+        "\tat a.Errors.try(E:8)",
+    ]
+    assert pipeline._cause(StreamingQueryException("\n".join(said))) == "java.lang.OutOfMemoryError: heap"
 
 
 def test_a_lost_checkpoint_is_refused_with_the_way_out(

@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
 
 
+# So much of a table (compressed) goes into one micro-batch, about a million lines; a great file of the inbox would
+# otherwise fill the memory of all that comes after bronze.
+MOST_BYTES = 64 * 2**20
+
+
 def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
     """The table as a stream of its rows; a table with a change feed as a stream of its changes."""
-    reader = spark.readStream.format("delta")
+    reader = spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES)
     if TABLES[name].change_feed:
         reader = reader.option("readChangeFeed", "true")
     else:

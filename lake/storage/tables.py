@@ -19,6 +19,9 @@ from lake.settings import Settings
 from lake.storage.file_system import files_in, folders_in
 from lake.table import Table
 
+# A stream takes whole files, so that none may hold too much for one micro-batch.
+MOST_ROWS_A_FILE = 500_000
+
 
 @dataclass(frozen=True)
 class Transaction:
@@ -79,6 +82,7 @@ def read_csv(spark: SparkSession, files: list[Path], schema: StructType) -> Data
 def append(rows: DataFrame, settings: Settings, name: str, transaction: Transaction | None = None) -> None:
     """Append rows of the declared columns; with a transaction, at most once."""
     writer = rows.select(TABLES[name].column_names).write.format("delta").mode("append")
+    writer = writer.option("maxRecordsPerFile", MOST_ROWS_A_FILE)
     if transaction:
         writer = writer.option("txnAppId", transaction.application).option("txnVersion", transaction.version)
     writer.save(settings.table_path(name))
