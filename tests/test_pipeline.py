@@ -170,7 +170,7 @@ def test_a_great_file_goes_through_silver_in_several_micro_batches(
 def test_a_stream_that_fails_says_its_cause_and_no_line_of_code() -> None:
     said = [
         "[STREAM_FAILED] Query q terminated",
-        "java.lang.OutOfMemoryError: Java heap space",
+        "java.lang.OutOfMemoryError: heap",
         "\tat a.Errors.try(E:8)",
     ]
     assert pipeline._cause(StreamingQueryException("\n".join(said))) == "java.lang.OutOfMemoryError: heap"
