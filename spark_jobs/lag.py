@@ -36,7 +36,7 @@ NO_LAG = Lag()
 # Of a query that has finished nothing yet: all of the table is on its way, also where its first commits are gone.
 _ALL = 2**63 - 1
 # A checkpoint or log that is damaged, or written otherwise than it is today.
-_UNREADABLE = (OSError, KeyError, TypeError, ValueError)
+UNREADABLE = (OSError, KeyError, TypeError, ValueError)
 
 
 class LagMeter:
@@ -51,9 +51,9 @@ class LagMeter:
         self._finished: Taken | None = None
         self.version: int | None = None
         if settings.is_local and self._log.latest() >= 0:
-            with suppress(*_UNREADABLE):
+            with suppress(*UNREADABLE):
                 latest = self._log.latest()
-                self._finished = _taken(self._checkpoint, "commits")
+                self._finished = last_taken(self._checkpoint, "commits")
                 self.version = latest
 
     def close(self) -> Lag:
@@ -63,8 +63,8 @@ class LagMeter:
         try:
             unfinished = self._added_after(self._finished, self.version)
             later = self._added_after(Taken(self.version + 1))
-            not_begun = self._added_after(_taken(self._checkpoint, "offsets"))
-        except _UNREADABLE:
+            not_begun = self._added_after(last_taken(self._checkpoint, "offsets"))
+        except UNREADABLE:
             return NO_LAG
         if unfinished is None or later is None or not_begun is None:
             return NO_LAG
@@ -74,7 +74,7 @@ class LagMeter:
         return _ALL if taken is None else total_rows(self._log.added_after(taken, up_to))
 
 
-def _taken(checkpoint: Path, kind: str) -> Taken | None:
+def last_taken(checkpoint: Path, kind: str) -> Taken | None:
     """How far the newest micro-batch reads that has an entry of this kind (`offsets`, `commits`); None without one."""
     folder = checkpoint / kind
     numbers = [int(file.name) for file in folder.iterdir() if file.name.isdigit()] if folder.is_dir() else []

@@ -29,6 +29,7 @@ from spark_jobs.verdicts import (
     WAITING,
     decided,
     duplicate_rows,
+    extent,
     held_near,
     quarantine_rows,
 )
@@ -132,17 +133,18 @@ def release(spark: SparkSession, settings: Settings, referred: str) -> None:
 
 def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
     gone = expired(spark, settings)
-    complete = _complete(spark, settings, feed, gone).localCheckpoint()
+    complete = _complete(spark, settings, feed, gone).localCheckpoint(eager=False)
     found = complete.select("arrival_date", "stands_in").distinct().collect()
     if not found:
         return
     days, places = ({row[position] for row in found} for position in range(2))
     stored = storage.read(spark, settings, bronze_table(feed).name).where(F.col("arrival_date").isin(days))
     lines = stored.join(complete.select(*_LINE), on=_LINE, how="left_semi")
-    rows = typed(lines, feed, masking_key(settings)).localCheckpoint()
+    rows = typed(lines, feed, masking_key(settings)).localCheckpoint(eager=False)
+    reach = extent(rows, feed)
     accepted = gone.kept(storage.read(spark, settings, silver_table(feed).name))
-    held = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
-    settled = decided(rows, held, feed).localCheckpoint()
+    held = held_near(accepted, rows, feed, settings.duplicate_horizon_days, reach)
+    settled = decided(rows, held, feed).localCheckpoint(eager=False)
     verdicts = {row[0] for row in settled.select("verdict").distinct().collect()}
     new = settled.where((F.col("verdict") == ACCEPTED) & ~F.col("is_held"))
     storage.append(new, settings, silver_table(feed).name)

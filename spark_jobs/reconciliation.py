@@ -11,7 +11,7 @@ from uuid import uuid4
 from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
-from lake.catalog import DUPLICATES, INGESTION, ORPHANS, QUARANTINE, USER_5M
+from lake.catalog import INGESTION, USER_5M
 from lake.feed import Feed
 from lake.feed_tables import accepted_table, bronze_table
 from lake.feeds import FEEDS, TRANSACTIONS
@@ -23,16 +23,7 @@ from spark_jobs.expired import Expired, expired
 from spark_jobs.inventory import Inventory, keep_inventory, take_inventory
 from spark_jobs.lag import NO_LAG, Lag, LagMeter
 from spark_jobs.parity import Parity, measure
-from spark_jobs.standing import (
-    FRESH,
-    NO_ROWS,
-    accepted_orphans,
-    by_feed,
-    open_alerts,
-    quarantine_codes,
-    sizes,
-    unknown_fields,
-)
+from spark_jobs.standing import FRESH, NO_ROWS, accepted_orphans, places, sizes
 
 CountFiles = Callable[[SparkSession, Settings], Inventory]
 
@@ -180,7 +171,7 @@ def _status(
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
     gone = expired(spark, settings)
     size_of = sizes(spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
-    places, orphans = by_feed(spark, settings, gone), accepted_orphans(spark, settings, gone)
+    beside, orphans = places(spark, settings, gone), accepted_orphans(spark, settings, gone)
     # Before the lag is known: what is written meanwhile then counts as being on its way.
     parity = measure(spark, settings, gone) if with_parity else None
     lags = {name: meter.close() for name, meter in meters.items()}
@@ -197,9 +188,9 @@ def _status(
             lines=lines,
             bronze=bronze,
             silver=size_of.get(accepted_table(feed).name, NO_ROWS).rows,
-            quarantined=places[QUARANTINE.name].get(feed.name, 0),
-            duplicates=places[DUPLICATES.name].get(feed.name, 0),
-            waiting=places[ORPHANS.name].get(feed.name, 0),
+            quarantined=beside.quarantined.get(feed.name, 0),
+            duplicates=beside.duplicates.get(feed.name, 0),
+            waiting=beside.waiting.get(feed.name, 0),
             orphans=orphans.get(feed.name, 0),
             pending=pending(feed) - past if lines > bronze else 0,
             changed_files=sum(name == feed.name for name, _ in inventory.changed),
@@ -211,11 +202,11 @@ def _status(
         feeds={name: feed for name, feed in found.items() if FEEDS[name].is_core or feed.lines or feed.bronze},
         feature_rows=size_of[USER_5M.name].rows,
         parity=parity,
-        alerts=open_alerts(spark, settings),
-        quarantine=quarantine_codes(spark, settings, gone),
+        alerts=beside.alerts,
+        quarantine=beside.codes,
         freshness_s={name: size_of[name].age_s for name in FRESH},
         changed_files=[f"{feed}/{file}" for feed, file in inventory.changed],
-        unknown_fields=unknown_fields(spark, settings),
+        unknown_fields=beside.unknown,
         feature_lag=feature_lag,
     )
     return status, inventory

@@ -19,6 +19,7 @@ from lake.storage import Transaction
 from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
+from spark_jobs.small_input import is_small
 from spark_jobs.streams import Stream
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
@@ -26,8 +27,10 @@ from spark_jobs.verdicts import (
     DUPLICATE,
     QUARANTINED,
     WAITING,
+    Extent,
     decided,
     duplicate_rows,
+    extent,
     held_near,
     quarantine_rows,
     unknown_fields,
@@ -59,29 +62,36 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
         # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
         rows = typed(lines, feed, masking_key(settings))
         write = _batch_writer(settings, feed)
-        return storage.stream_batches(rows, settings, write, query=query(feed), continuous=continuous)
+        interpreted = continuous or is_small(settings, query(feed), bronze_table(feed).name)
+        return storage.stream_batches(
+            rows, settings, write, query=query(feed), continuous=continuous, interpreted=interpreted
+        )
 
     return start
 
 
 def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
-        # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again.
-        rows = batch.localCheckpoint()
-        if rows.isEmpty():  # as the first of a feed that gets no files
+        # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again. Lazy ones:
+        # whoever counts the rows makes them.
+        rows = batch.localCheckpoint(eager=False)
+        reach = extent(rows, feed)
+        if not reach.rows:  # as the first of a feed that gets no files
             return
         spark = batch.sparkSession
         transaction = Transaction(storage.query_id(spark, settings, query(feed)), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         with storage.alone(settings, f"lines of {feed.name}"):
-            _settle(spark, settings, feed, rows, transaction)
+            _settle(spark, settings, feed, rows, reach, transaction)
         if feed.is_reference:
             orphans.release(spark, settings, feed.name)
 
     return write
 
 
-def _settle(spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, transaction: Transaction) -> None:
+def _settle(
+    spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, reach: Extent, transaction: Transaction
+) -> None:
     """Decide about typed rows and write each where it belongs.
 
     A killed batch is decided anew, and an orphan of the first time may have been found meanwhile. So the places that a
@@ -89,9 +99,9 @@ def _settle(spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame
     """
     gone = expired(spark, settings)
     accepted = gone.kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
-    near = held_near(accepted, rows, feed, settings.duplicate_horizon_days)
+    near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, reach)
     held = orphans.held_too(near, settings, rows, feed, gone)
-    settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint()
+    settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint(eager=False)
     counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
     verdicts = {row["verdict"]: row["drifted"] for row in counted}
 

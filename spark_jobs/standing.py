@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import reduce
 
@@ -102,42 +102,57 @@ def _orphans_of(spark: SparkSession, settings: Settings, feed: Feed, gone: Expir
     return events.agg(F.lit(feed.name).alias("feed"), orphans.alias("orphans"))
 
 
-def by_feed(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, dict[str, int]]:
-    """Rows of quarantine, duplicates and orphans by table and feed, without what has expired.
+@dataclass(frozen=True)
+class Places:
+    """Rows of quarantine, duplicates and orphans that wait, by feed; open alerts by rule; quarantined lines by reason
+    (one with two reasons counts for each); accepted lines by field that no feed declares, as `feed.field`."""
 
-    Of the orphans those count that wait, as the others stand in quarantine.
-    """
-    found: dict[str, dict[str, int]] = {name: {} for name in (QUARANTINE.name, DUPLICATES.name, ORPHANS.name)}
-    there = [name for name in found if storage.exists(spark, settings, name)]
-    counted = []
-    for name in there:
-        rows = gone.kept_by_feed(storage.read(spark, settings, name))
-        if name == ORPHANS.name:
-            rows = rows.where("stands_in = 'waiting'")
-        counted.append(rows.groupBy("feed").agg(F.lit(name).alias("name"), F.count("*").alias("rows")))
-    for row in reduce(DataFrame.union, counted).collect():
-        found[row["name"]][row["feed"]] = row["rows"]
-    return found
+    quarantined: dict[str, int] = field(default_factory=dict)
+    duplicates: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, int] = field(default_factory=dict)
+    alerts: dict[str, int] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)
+    unknown: dict[str, int] = field(default_factory=dict)
 
 
-def open_alerts(spark: SparkSession, settings: Settings) -> dict[str, int]:
-    """Open alerts by rule."""
-    standing = storage.read(spark, settings, ALERTS.name).where("state = 'open'")
-    return {row["rule"]: row["count"] for row in standing.groupBy("rule").count().orderBy("rule").collect()}
+def places(spark: SparkSession, settings: Settings, gone: Expired) -> Places:
+    """What stands beside the tables that lines pass through, without what has expired."""
 
+    def rows(name: str) -> DataFrame:
+        return storage.read(spark, settings, name)
 
-def quarantine_codes(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, int]:
-    """Quarantined lines by reason; one with two reasons counts for each."""
-    rows = gone.kept_by_feed(storage.read(spark, settings, QUARANTINE.name))
-    codes = rows.select(F.explode("reasons.code").alias("code"))
-    return {row["code"]: row["count"] for row in codes.groupBy("code").count().orderBy("code").collect()}
+    def of_feeds(name: str) -> DataFrame:
+        return gone.kept_by_feed(rows(name))
 
-
-def unknown_fields(spark: SparkSession, settings: Settings) -> dict[str, int]:
-    """Accepted lines by field that no feed declares, as `feed.field`."""
-    if not storage.exists(spark, settings, UNKNOWN_FIELDS.name):
-        return {}
-    lines = (
-        storage.read(spark, settings, UNKNOWN_FIELDS.name).groupBy("feed", "field").agg(F.sum("lines").alias("lines"))
-    )
-    return {f"{row['feed']}.{row['field']}": row["lines"] for row in lines.orderBy("feed", "field").collect()}
+    one, feed = F.lit(1), F.col("feed")
+    wanted = {
+        "quarantined": (QUARANTINE.name, lambda name: of_feeds(name).select(feed.alias("key"), one.alias("rows"))),
+        "duplicates": (DUPLICATES.name, lambda name: of_feeds(name).select(feed.alias("key"), one.alias("rows"))),
+        # The other orphans stand in quarantine.
+        "waiting": (
+            ORPHANS.name,
+            lambda name: of_feeds(name).where("stands_in = 'waiting'").select(feed.alias("key"), one.alias("rows")),
+        ),
+        "alerts": (
+            ALERTS.name,
+            lambda name: rows(name).where("state = 'open'").select(F.col("rule").alias("key"), one.alias("rows")),
+        ),
+        "codes": (
+            QUARANTINE.name,
+            lambda name: of_feeds(name).select(F.explode("reasons.code").alias("key"), one.alias("rows")),
+        ),
+        "unknown": (
+            UNKNOWN_FIELDS.name,
+            lambda name: rows(name).select(F.concat_ws(".", feed, "field").alias("key"), F.col("lines").alias("rows")),
+        ),
+    }
+    # One query for all: planning a small one costs more than counting.
+    counted = [
+        count(name).groupBy("key").agg(F.lit(kind).alias("kind"), F.sum("rows").alias("rows"))
+        for kind, (name, count) in wanted.items()
+        if storage.exists(spark, settings, name)
+    ]
+    found: dict[str, dict[str, int]] = {kind: {} for kind in wanted}
+    for row in sorted(reduce(DataFrame.union, counted).collect(), key=lambda row: row["key"]):
+        found[row["kind"]][row["key"]] = row["rows"]
+    return Places(**found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 _BUCKET_SECONDS = 300
@@ -30,8 +30,14 @@ class TimeRanges:
 
 def time_ranges(rows: DataFrame) -> TimeRanges:
     """Few ranges that hold the event time of each of these rows, with as little as may be between them."""
-    bucket = F.floor(F.unix_micros("event_time") / (_BUCKET_SECONDS * 1_000_000))
-    return TimeRanges(_covered(sorted(row[0] for row in rows.select(bucket).distinct().collect())))
+    return time_ranges_and(rows, F.lit(False))[0]
+
+
+def time_ranges_and(rows: DataFrame, condition: Column) -> tuple[TimeRanges, bool]:
+    """The same, and whether any of the rows meets a condition, by one look at them."""
+    bucket = F.floor(F.unix_micros("event_time") / (_BUCKET_SECONDS * 1_000_000)).alias("bucket")
+    found = rows.groupBy(bucket).agg(F.bool_or(condition).alias("meets")).collect()
+    return TimeRanges(_covered(sorted(row["bucket"] for row in found))), any(row["meets"] for row in found)
 
 
 def _covered(buckets: list[int]) -> tuple[tuple[datetime, datetime], ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -56,22 +57,37 @@ def decided(rows: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
     )
 
 
-def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
-    """What of the accepted lines could be the same event as one of the typed rows.
+@dataclass(frozen=True)
+class Extent:
+    """How many typed rows there are, how many of them are good, and from which to which date those reach."""
+
+    rows: int
+    good: int
+    first: date | None = None
+    last: date | None = None
+
+
+def extent(rows: DataFrame, feed: Feed) -> Extent:
+    """The extent of typed rows; of a feed without an event time, no dates."""
+    is_good = F.size("faults") == 0
+    days = [F.min(F.when(is_good, F.col("event_date"))), F.max(F.when(is_good, F.col("event_date")))]
+    counts = [F.count("*"), F.count(F.when(is_good, 1))]
+    return Extent(*rows.agg(*counts, *(days if feed.event_time else [])).collect()[0])
+
+
+def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int, reach: Extent) -> DataFrame:
+    """What of the accepted lines could be the same event as one of the typed rows, whose extent is `reach`.
 
     A repeat has the event time of its event, so it is found however late it comes; a line that has another event time
     than the one whose id it repeats is found if the two dates lie at most `horizon_days` apart.
     """
-    good = rows.where(F.size("faults") == 0)
     near, columns = events, [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
-    first_last = [F.min("event_date"), F.max("event_date")] if feed.event_time else []
-    count, *days = good.agg(F.count("*"), *first_last).collect()[0]
-    if days and days[0] is not None:
+    if reach.first is not None and reach.last is not None:
         horizon = timedelta(days=horizon_days)
-        near = events.where(F.col("event_date").between(F.lit(days[0] - horizon), F.lit(days[1] + horizon)))
-    ids = good.select(*feed.identity).distinct()
+        near = events.where(F.col("event_date").between(F.lit(reach.first - horizon), F.lit(reach.last + horizon)))
+    ids = rows.where(F.size("faults") == 0).select(*feed.identity).distinct()
     return near.select(columns).join(
-        F.broadcast(ids) if count <= _FEW else ids, on=list(feed.identity), how="left_semi"
+        F.broadcast(ids) if reach.good <= _FEW else ids, on=list(feed.identity), how="left_semi"
     )
 
 

@@ -21,6 +21,9 @@ from lake.settings import Settings, load_settings
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     root = tmp_path_factory.mktemp("session") / "lake"
     session = build_session(load_settings({"lake_root": str(root)}, environment={}), "tests")
+    # As streams with little to do: what a test asks costs less than generating and compiling code for it. The real
+    # commands of the end-to-end tests have Spark's default.
+    session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     yield session
     session.stop()
 

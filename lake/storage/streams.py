@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 # otherwise fill the memory of all that comes after bronze.
 MOST_BYTES = 64 * 2**20
 
+_FACTORY_MODE = "spark.sql.codegen.factoryMode"
+
 
 def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
     """The table as a stream of its rows; a table with a change feed as a stream of its changes."""
@@ -36,12 +40,31 @@ def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame
 
 
 def stream_batches(
-    rows: DataFrame, settings: Settings, write: object, *, query: str, continuous: bool
+    rows: DataFrame, settings: Settings, write: object, *, query: str, continuous: bool, interpreted: bool = True
 ) -> StreamingQuery:
-    """Start a stream that hands each micro-batch to `write(batch, batch_id)`."""
+    """Start a stream that hands each micro-batch to `write(batch, batch_id)`, in a session of the stream's own.
+
+    There, expressions are `interpreted`, or code is generated for them, which pays from about 50,000 rows on.
+    """
     writer = rows.writeStream.foreachBatch(write)  # type: ignore[arg-type]
     writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
-    return _trigger(writer, settings, continuous).start()
+    with _interpreted(rows.sparkSession) if interpreted else nullcontext():
+        return _trigger(writer, settings, continuous).start()
+
+
+@contextmanager
+def _interpreted(spark: SparkSession) -> Iterator[None]:
+    """Let a stream that is started meanwhile evaluate expressions without generating code for them.
+
+    Each micro-batch is a dozen small queries, for which writing, compiling and warming up code takes longer than
+    their rows do. A stream keeps the settings that its session has when it starts; all other queries keep theirs.
+    """
+    before = spark.conf.get(_FACTORY_MODE)
+    spark.conf.set(_FACTORY_MODE, "NO_CODEGEN")
+    try:
+        yield
+    finally:
+        spark.conf.set(_FACTORY_MODE, str(before))
 
 
 def checkpoint(settings: Settings, query: str) -> str:

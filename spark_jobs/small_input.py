@@ -1,0 +1,25 @@
+"""Whether so little waits before a query that writing code for its expressions takes longer than its rows do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lake.settings import Settings
+from lake.storage import checkpoint
+from spark_jobs.lag import UNREADABLE, last_taken
+from spark_jobs.table_log import TableLog, Taken
+
+# Compressed; about 50,000 payments, where both ways take as long (docs/decisions.md).
+MOST_BYTES = 3 * 2**20
+
+
+def is_small(settings: Settings, query: str, table: str) -> bool:
+    """Whether the rows of a table that a query has not taken are few. Where that is not known, they are not."""
+    if not settings.is_local:
+        return False
+    try:
+        taken = last_taken(Path(checkpoint(settings, query)), "commits") or Taken()
+        waiting = TableLog(Path(settings.table_path(table))).added_after(taken)
+    except UNREADABLE:
+        return False
+    return sum(file.size_bytes for file in waiting) <= MOST_BYTES

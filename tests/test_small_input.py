@@ -1,0 +1,77 @@
+"""Streams with little to do evaluate expressions as they are; with much to do, code is generated for them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from lake import storage
+from lake.settings import Settings, load_settings
+from spark_jobs.small_input import MOST_BYTES, is_small
+
+QUERY, TABLE = "silver_transactions", "bronze.transactions"
+MODE = "spark.sql.codegen.factoryMode"
+
+
+def commit(settings: Settings, number: int, size: int) -> None:
+    log = settings.local_path(*TABLE.split("."), "_delta_log")
+    log.mkdir(parents=True, exist_ok=True)
+    add = {"add": {"path": "x", "size": size, "stats": json.dumps({"numRecords": 1})}}
+    (log / f"{number:020d}.json").write_text(json.dumps(add, separators=(",", ":")))
+
+
+def finished(settings: Settings, version: int) -> None:
+    for kind in ("offsets", "commits"):
+        folder = settings.local_path("checkpoints", QUERY, kind)
+        folder.mkdir(parents=True, exist_ok=True)
+        offset = {"reservoirVersion": version, "index": -1, "isStartingVersion": False}
+        (folder / "0").write_text("v1\n{}\n" + json.dumps(offset))
+
+
+def test_only_what_a_query_has_not_taken_makes_its_input_great(settings: Settings) -> None:
+    commit(settings, 0, MOST_BYTES)
+    assert is_small(settings, QUERY, TABLE)
+    commit(settings, 1, 1)
+    assert not is_small(settings, QUERY, TABLE)
+    finished(settings, 1)
+    assert is_small(settings, QUERY, TABLE)
+
+
+def test_what_is_not_known_is_not_small(settings: Settings) -> None:
+    finished(settings, 3)
+    commit(settings, 5, 1)  # the commits from 3 on are gone
+    assert not is_small(settings, QUERY, TABLE)
+    assert not is_small(load_settings({"lake_root": "s3a://bucket/lake"}, environment={}), QUERY, TABLE)
+
+
+def test_a_table_that_is_not_there_has_nothing_to_take(settings: Settings) -> None:
+    assert is_small(settings, QUERY, TABLE)
+
+
+@pytest.mark.parametrize(("interpreted", "mode"), [(True, "NO_CODEGEN"), (False, "FALLBACK")])
+def test_a_stream_has_a_mode_of_its_own_and_leaves_the_session_its(
+    spark: SparkSession,
+    settings: Settings,
+    interpreted: bool,
+    mode: str,
+) -> None:
+    before = spark.conf.get(MODE)
+    seen: list[str | None] = []
+
+    def write(batch: DataFrame, batch_id: int) -> None:
+        seen.append(batch.sparkSession.conf.get(MODE))
+
+    spark.conf.set(MODE, "FALLBACK")
+    try:
+        rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 1).load()
+        query = storage.stream_batches(
+            rows, settings, write, query=f"mode_{mode}", continuous=False, interpreted=interpreted
+        )
+        query.awaitTermination()
+        assert seen
+        assert set(seen) == {mode}
+        assert spark.conf.get(MODE) == "FALLBACK"
+    finally:
+        spark.conf.set(MODE, str(before))
