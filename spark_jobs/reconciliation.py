@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -170,10 +171,14 @@ def _status(
     feature_meter = LagMeter(settings, features.QUERY, features.SOURCE)
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
     gone = expired(spark, settings)
-    size_of = sizes(spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
-    beside, orphans = places(spark, settings, gone), accepted_orphans(spark, settings, gone)
-    # Before the lag is known: what is written meanwhile then counts as being on its way.
-    parity = measure(spark, settings, gone) if with_parity else None
+    # Side by side: planning each of them takes longer than counting, and keeps one core busy.
+    with ThreadPoolExecutor() as pool:
+        sized = pool.submit(sizes, spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
+        placed = pool.submit(places, spark, settings, gone)
+        orphaned = pool.submit(accepted_orphans, spark, settings, gone)
+        # Before the lag is known: what is written meanwhile then counts as being on its way.
+        parity = measure(spark, settings, gone) if with_parity else None
+        size_of, beside, orphans = sized.result(), placed.result(), orphaned.result()
     lags = {name: meter.close() for name, meter in meters.items()}
     feature_lag = feature_meter.close()
     inventory = count_files(spark, settings)

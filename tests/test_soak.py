@@ -65,7 +65,7 @@ def test_one_slow_batch_in_twenty_shows_in_the_tail_only() -> None:
 def test_steady_load_ends_with_every_line_in_its_place(spark: SparkSession, tmp_path: Path) -> None:
     looks: list[float] = []
     observed = soak(
-        tmp_path / "lake", tmp_path / "said", rate=50, seconds=20, upkeep_minutes=60, every=5,
+        tmp_path / "lake", tmp_path / "said", rate=10, seconds=20, upkeep_minutes=60, every=5,
         report=lambda done, seen: looks.append(seen.memory_mib),
     )  # fmt: skip
     assert all(observed.commits.values())
@@ -79,4 +79,4 @@ def test_steady_load_ends_with_every_line_in_its_place(spark: SparkSession, tmp_
     pipeline.run(spark, lake, continuous=False)
     status = close_run(spark, lake)
     assert status.is_consistent, status.as_dict()
-    assert status.feeds["transactions"].lines > 500
+    assert status.feeds["transactions"].lines > 200
