@@ -66,7 +66,7 @@ def test_steady_load_ends_with_every_line_in_its_place(spark: SparkSession, tmp_
     looks: list[float] = []
     observed = soak(
         tmp_path / "lake", tmp_path / "said", rate=10, seconds=20, upkeep_minutes=60, every=5,
-        report=lambda done, seen: looks.append(seen.memory_mib),
+        report=lambda done, seen: looks.append(seen.memory_mib), feeds="transactions",
     )  # fmt: skip
     assert all(observed.commits.values())
     assert min(looks) > 100

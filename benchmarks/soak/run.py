@@ -35,11 +35,20 @@ class Observed:
 
 
 def soak(
-    lake: Path, logs: Path, *, rate: float, seconds: float, upkeep_minutes: int, every: float, report: Report
+    lake: Path,
+    logs: Path,
+    *,
+    rate: float,
+    seconds: float,
+    upkeep_minutes: int,
+    every: float,
+    report: Report,
+    feeds: str = "",
 ) -> Observed:
     """Stream generated payments for so many seconds, then stop both programs as a user would.
 
-    Raises `HarnessError` if one of them ends before its time, or otherwise than it should.
+    With them come all other `feeds`, or only those that are named (with commas). Raises `HarnessError` if one of the
+    programs ends before its time, or otherwise than it should.
     """
     port = _free_port()
     environment = {
@@ -53,6 +62,7 @@ def soak(
     with started([*command, "stream"], logs / "stream.log", environment) as stream:
         _wait_until_streaming(stream)
         live = [*command, "generate", "--rate", str(rate), "--users", str(round(rate * _USERS_AT_A_PAYMENT_A_SECOND))]
+        live += ["--feeds", feeds] if feeds else []
         with started(live, logs / "generate.log", environment) as generator:
             _wait_until_warm(stream, lake)
             observed.began = time.time()
