@@ -9,7 +9,7 @@ from lake.storage import checkpoint
 from spark_jobs.lag import UNREADABLE, last_taken
 from spark_jobs.table_log import TableLog, Taken
 
-# Compressed; about 50,000 payments, where both ways take as long (docs/decisions.md).
+# Compressed; an estimate between what was measured (docs/decisions.md).
 MOST_BYTES = 3 * 2**20
 
 

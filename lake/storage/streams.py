@@ -44,7 +44,7 @@ def stream_batches(
 ) -> StreamingQuery:
     """Start a stream that hands each micro-batch to `write(batch, batch_id)`, in a session of the stream's own.
 
-    There, expressions are `interpreted`, or code is generated for them, which pays from about 50,000 rows on.
+    There, expressions are `interpreted`, or code is generated for them, which pays where there are many rows.
     """
     writer = rows.writeStream.foreachBatch(write)  # type: ignore[arg-type]
     writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
