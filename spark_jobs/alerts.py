@@ -17,9 +17,9 @@ from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs.rules_file import Rule, load_rules
-from spark_jobs.small_input import is_small
+from spark_jobs.small_input import is_interpreted
 from spark_jobs.streams import Stream
-from spark_jobs.time_ranges import TimeRanges, time_ranges_and
+from spark_jobs.time_ranges import TimeRanges, ranges_and_any
 
 JOB = "alerts"
 QUERY = "alerts_alerts"
@@ -90,7 +90,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         storage.require_matching_checkpoint(spark, settings, QUERY, [ALERTS.name])
         changes = storage.read_stream(spark, settings, USER_5M.name)
         write = _batch_writer(settings, rules)
-        interpreted = continuous or is_small(settings, QUERY, USER_5M.name)
+        interpreted = is_interpreted(settings, QUERY, USER_5M.name, continuous=continuous)
         return storage.stream_batches(
             changes, settings, write, query=QUERY, continuous=continuous, interpreted=interpreted
         )
@@ -126,7 +126,7 @@ def _batch_writer(settings: Settings, rules: list[Rule]) -> Callable[[DataFrame,
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
         latest = _latest(batch).persist()
-        ranges, has_changed = time_ranges_and(latest, ~F.col("is_insert"))
+        ranges, has_changed = ranges_and_any(latest, ~F.col("is_insert"))
         if ranges:
             silver = storage.read(spark, settings, SOURCE).where(ranges.condition())
             fields = silver.select("event_id", *_FIELDS_BESIDE_KEY)

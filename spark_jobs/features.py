@@ -12,7 +12,7 @@ from lake.catalog import USER_5M
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs.look_back import SOURCE, LookBack
-from spark_jobs.small_input import is_small
+from spark_jobs.small_input import is_interpreted
 from spark_jobs.streams import Stream
 from spark_jobs.time_ranges import time_ranges
 from spark_jobs.user_5m import INPUTS, touched, user_5m
@@ -33,7 +33,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         storage.require_matching_checkpoint(spark, settings, QUERY, [USER_5M.name])
         transactions = storage.read_stream(spark, settings, SOURCE)
         write = _batch_writer(settings, LookBack(settings, keeps=continuous))
-        interpreted = continuous or is_small(settings, QUERY, SOURCE)
+        interpreted = is_interpreted(settings, QUERY, SOURCE, continuous=continuous)
         return storage.stream_batches(
             transactions, settings, write, query=QUERY, continuous=continuous, interpreted=interpreted
         )

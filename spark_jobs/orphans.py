@@ -29,7 +29,7 @@ from spark_jobs.verdicts import (
     WAITING,
     decided,
     duplicate_rows,
-    extent,
+    extent_of,
     held_near,
     quarantine_rows,
 )
@@ -141,9 +141,9 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
     stored = storage.read(spark, settings, bronze_table(feed).name).where(F.col("arrival_date").isin(days))
     lines = stored.join(complete.select(*_LINE), on=_LINE, how="left_semi")
     rows = typed(lines, feed, masking_key(settings)).localCheckpoint(eager=False)
-    reach = extent(rows, feed)
+    extent = extent_of(rows, feed)
     accepted = gone.kept(storage.read(spark, settings, silver_table(feed).name))
-    held = held_near(accepted, rows, feed, settings.duplicate_horizon_days, reach)
+    held = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
     settled = decided(rows, held, feed).localCheckpoint(eager=False)
     verdicts = {row[0] for row in settled.select("verdict").distinct().collect()}
     new = settled.where((F.col("verdict") == ACCEPTED) & ~F.col("is_held"))

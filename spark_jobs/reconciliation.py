@@ -24,7 +24,7 @@ from spark_jobs.expired import Expired, expired
 from spark_jobs.inventory import Inventory, keep_inventory, take_inventory
 from spark_jobs.lag import NO_LAG, Lag, LagMeter
 from spark_jobs.parity import Parity, measure
-from spark_jobs.standing import FRESH, NO_ROWS, accepted_orphans, places, sizes
+from spark_jobs.standing import FRESH, NO_ROWS, accepted_orphans, sizes, tallies
 
 CountFiles = Callable[[SparkSession, Settings], Inventory]
 
@@ -174,11 +174,11 @@ def _status(
     # Side by side: planning each of them takes longer than counting, and keeps one core busy.
     with ThreadPoolExecutor() as pool:
         sized = pool.submit(sizes, spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
-        placed = pool.submit(places, spark, settings, gone)
+        tallied = pool.submit(tallies, spark, settings, gone)
         orphaned = pool.submit(accepted_orphans, spark, settings, gone)
         # Before the lag is known: what is written meanwhile then counts as being on its way.
         parity = measure(spark, settings, gone) if with_parity else None
-        size_of, beside, orphans = sized.result(), placed.result(), orphaned.result()
+        size_of, tally, orphans = sized.result(), tallied.result(), orphaned.result()
     lags = {name: meter.close() for name, meter in meters.items()}
     feature_lag = feature_meter.close()
     inventory = count_files(spark, settings)
@@ -193,9 +193,9 @@ def _status(
             lines=lines,
             bronze=bronze,
             silver=size_of.get(accepted_table(feed).name, NO_ROWS).rows,
-            quarantined=beside.quarantined.get(feed.name, 0),
-            duplicates=beside.duplicates.get(feed.name, 0),
-            waiting=beside.waiting.get(feed.name, 0),
+            quarantined=tally.quarantined.get(feed.name, 0),
+            duplicates=tally.duplicates.get(feed.name, 0),
+            waiting=tally.waiting.get(feed.name, 0),
             orphans=orphans.get(feed.name, 0),
             pending=pending(feed) - past if lines > bronze else 0,
             changed_files=sum(name == feed.name for name, _ in inventory.changed),
@@ -207,11 +207,11 @@ def _status(
         feeds={name: feed for name, feed in found.items() if FEEDS[name].is_core or feed.lines or feed.bronze},
         feature_rows=size_of[USER_5M.name].rows,
         parity=parity,
-        alerts=beside.alerts,
-        quarantine=beside.codes,
+        alerts=tally.alerts,
+        quarantine=tally.codes,
         freshness_s={name: size_of[name].age_s for name in FRESH},
         changed_files=[f"{feed}/{file}" for feed, file in inventory.changed],
-        unknown_fields=beside.unknown,
+        unknown_fields=tally.unknown,
         feature_lag=feature_lag,
     )
     return status, inventory

@@ -19,7 +19,7 @@ from lake.storage import Transaction
 from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
-from spark_jobs.small_input import is_small
+from spark_jobs.small_input import is_interpreted
 from spark_jobs.streams import Stream
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
@@ -30,7 +30,7 @@ from spark_jobs.verdicts import (
     Extent,
     decided,
     duplicate_rows,
-    extent,
+    extent_of,
     held_near,
     quarantine_rows,
     unknown_fields,
@@ -62,7 +62,7 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
         # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
         rows = typed(lines, feed, masking_key(settings))
         write = _batch_writer(settings, feed)
-        interpreted = continuous or is_small(settings, query(feed), bronze_table(feed).name)
+        interpreted = is_interpreted(settings, query(feed), bronze_table(feed).name, continuous=continuous)
         return storage.stream_batches(
             rows, settings, write, query=query(feed), continuous=continuous, interpreted=interpreted
         )
@@ -75,14 +75,14 @@ def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], 
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again. Lazy ones:
         # whoever counts the rows makes them.
         rows = batch.localCheckpoint(eager=False)
-        reach = extent(rows, feed)
-        if not reach.rows:  # as the first of a feed that gets no files
+        extent = extent_of(rows, feed)
+        if not extent.rows:  # as the first of a feed that gets no files
             return
         spark = batch.sparkSession
         transaction = Transaction(storage.query_id(spark, settings, query(feed)), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         with storage.alone(settings, f"lines of {feed.name}"):
-            _settle(spark, settings, feed, rows, reach, transaction)
+            _settle(spark, settings, feed, rows, extent, transaction)
         if feed.is_reference:
             orphans.release(spark, settings, feed.name)
 
@@ -90,7 +90,7 @@ def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], 
 
 
 def _settle(
-    spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, reach: Extent, transaction: Transaction
+    spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, extent: Extent, transaction: Transaction
 ) -> None:
     """Decide about typed rows and write each where it belongs.
 
@@ -99,7 +99,7 @@ def _settle(
     """
     gone = expired(spark, settings)
     accepted = gone.kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
-    near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, reach)
+    near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
     held = orphans.held_too(near, settings, rows, feed, gone)
     settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint(eager=False)
     counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()

@@ -1,4 +1,4 @@
-"""Whether so little waits before a query that writing code for its expressions takes longer than its rows do."""
+"""Whether so little comes to a query at once that writing code for its expressions takes longer than its rows do."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from spark_jobs.table_log import TableLog, Taken
 
 # Compressed; an estimate between what was measured (docs/decisions.md).
 MOST_BYTES = 3 * 2**20
+
+
+def is_interpreted(settings: Settings, query: str, table: str, *, continuous: bool) -> bool:
+    """Whether a query that reads a table is to be started without generated code: one that runs on, or has little."""
+    return continuous or is_small(settings, query, table)
 
 
 def is_small(settings: Settings, query: str, table: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import reduce
 
@@ -36,6 +36,8 @@ class Size:
 
 
 NO_ROWS = Size(0, None)
+# Tables of all feeds, whose rows expire with their lines.
+_BY_FEED = (QUARANTINE.name, DUPLICATES.name, ORPHANS.name)
 
 
 def sizes(
@@ -103,7 +105,7 @@ def _orphans_of(spark: SparkSession, settings: Settings, feed: Feed, gone: Expir
 
 
 @dataclass(frozen=True)
-class Places:
+class Tallies:
     """Rows of quarantine, duplicates and orphans that wait, by feed; open alerts by rule; quarantined lines by reason
     (one with two reasons counts for each); accepted lines by field that no feed declares, as `feed.field`."""
 
@@ -115,44 +117,28 @@ class Places:
     unknown: dict[str, int] = field(default_factory=dict)
 
 
-def places(spark: SparkSession, settings: Settings, gone: Expired) -> Places:
+def tallies(spark: SparkSession, settings: Settings, gone: Expired) -> Tallies:
     """What stands beside the tables that lines pass through, without what has expired."""
+    counted: list[DataFrame] = []
 
-    def rows(name: str) -> DataFrame:
-        return storage.read(spark, settings, name)
+    def count(kind: str, name: str, key: Column, *, rows: Column | None = None, where: str = "true") -> None:
+        if not storage.exists(spark, settings, name):
+            return
+        table = storage.read(spark, settings, name)
+        kept = gone.kept_by_feed(table) if name in _BY_FEED else table
+        keyed = kept.where(where).select(key.alias("key"), (F.lit(1) if rows is None else rows).alias("rows"))
+        counted.append(keyed.groupBy("key").agg(F.lit(kind).alias("kind"), F.sum("rows").alias("rows")))
 
-    def of_feeds(name: str) -> DataFrame:
-        return gone.kept_by_feed(rows(name))
-
-    one, feed = F.lit(1), F.col("feed")
-    wanted = {
-        "quarantined": (QUARANTINE.name, lambda name: of_feeds(name).select(feed.alias("key"), one.alias("rows"))),
-        "duplicates": (DUPLICATES.name, lambda name: of_feeds(name).select(feed.alias("key"), one.alias("rows"))),
-        # The other orphans stand in quarantine.
-        "waiting": (
-            ORPHANS.name,
-            lambda name: of_feeds(name).where("stands_in = 'waiting'").select(feed.alias("key"), one.alias("rows")),
-        ),
-        "alerts": (
-            ALERTS.name,
-            lambda name: rows(name).where("state = 'open'").select(F.col("rule").alias("key"), one.alias("rows")),
-        ),
-        "codes": (
-            QUARANTINE.name,
-            lambda name: of_feeds(name).select(F.explode("reasons.code").alias("key"), one.alias("rows")),
-        ),
-        "unknown": (
-            UNKNOWN_FIELDS.name,
-            lambda name: rows(name).select(F.concat_ws(".", feed, "field").alias("key"), F.col("lines").alias("rows")),
-        ),
-    }
+    feed = F.col("feed")
+    count("quarantined", QUARANTINE.name, feed)
+    count("duplicates", DUPLICATES.name, feed)
+    # The other orphans stand in quarantine.
+    count("waiting", ORPHANS.name, feed, where="stands_in = 'waiting'")
+    count("alerts", ALERTS.name, F.col("rule"), where="state = 'open'")
+    count("codes", QUARANTINE.name, F.explode("reasons.code"))
+    count("unknown", UNKNOWN_FIELDS.name, F.concat_ws(".", feed, "field"), rows=F.col("lines"))
     # One query for all: planning a small one costs more than counting.
-    counted = [
-        count(name).groupBy("key").agg(F.lit(kind).alias("kind"), F.sum("rows").alias("rows"))
-        for kind, (name, count) in wanted.items()
-        if storage.exists(spark, settings, name)
-    ]
-    found: dict[str, dict[str, int]] = {kind: {} for kind in wanted}
+    found: dict[str, dict[str, int]] = {kind.name: {} for kind in fields(Tallies)}
     for row in sorted(reduce(DataFrame.union, counted).collect(), key=lambda row: row["key"]):
         found[row["kind"]][row["key"]] = row["rows"]
-    return Places(**found)
+    return Tallies(**found)

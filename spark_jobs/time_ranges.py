@@ -30,10 +30,10 @@ class TimeRanges:
 
 def time_ranges(rows: DataFrame) -> TimeRanges:
     """Few ranges that hold the event time of each of these rows, with as little as may be between them."""
-    return time_ranges_and(rows, F.lit(False))[0]
+    return ranges_and_any(rows, F.lit(False))[0]
 
 
-def time_ranges_and(rows: DataFrame, condition: Column) -> tuple[TimeRanges, bool]:
+def ranges_and_any(rows: DataFrame, condition: Column) -> tuple[TimeRanges, bool]:
     """The same, and whether any of the rows meets a condition, by one look at them."""
     bucket = F.floor(F.unix_micros("event_time") / (_BUCKET_SECONDS * 1_000_000)).alias("bucket")
     found = rows.groupBy(bucket).agg(F.bool_or(condition).alias("meets")).collect()

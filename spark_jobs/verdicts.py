@@ -59,7 +59,7 @@ def decided(rows: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
 
 @dataclass(frozen=True)
 class Extent:
-    """How many typed rows there are, how many of them are good, and from which to which date those reach."""
+    """How many typed rows there are, how many of them are good, and from which to which date those extent."""
 
     rows: int
     good: int
@@ -67,7 +67,7 @@ class Extent:
     last: date | None = None
 
 
-def extent(rows: DataFrame, feed: Feed) -> Extent:
+def extent_of(rows: DataFrame, feed: Feed) -> Extent:
     """The extent of typed rows; of a feed without an event time, no dates."""
     is_good = F.size("faults") == 0
     days = [F.min(F.when(is_good, F.col("event_date"))), F.max(F.when(is_good, F.col("event_date")))]
@@ -75,19 +75,19 @@ def extent(rows: DataFrame, feed: Feed) -> Extent:
     return Extent(*rows.agg(*counts, *(days if feed.event_time else [])).collect()[0])
 
 
-def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int, reach: Extent) -> DataFrame:
-    """What of the accepted lines could be the same event as one of the typed rows, whose extent is `reach`.
+def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int, extent: Extent) -> DataFrame:
+    """What of the accepted lines could be the same event as one of the typed rows, whose extent is given.
 
     A repeat has the event time of its event, so it is found however late it comes; a line that has another event time
     than the one whose id it repeats is found if the two dates lie at most `horizon_days` apart.
     """
     near, columns = events, [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
-    if reach.first is not None and reach.last is not None:
+    if extent.first is not None and extent.last is not None:
         horizon = timedelta(days=horizon_days)
-        near = events.where(F.col("event_date").between(F.lit(reach.first - horizon), F.lit(reach.last + horizon)))
+        near = events.where(F.col("event_date").between(F.lit(extent.first - horizon), F.lit(extent.last + horizon)))
     ids = rows.where(F.size("faults") == 0).select(*feed.identity).distinct()
     return near.select(columns).join(
-        F.broadcast(ids) if reach.good <= _FEW else ids, on=list(feed.identity), how="left_semi"
+        F.broadcast(ids) if extent.good <= _FEW else ids, on=list(feed.identity), how="left_semi"
     )
 
 

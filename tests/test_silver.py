@@ -17,7 +17,7 @@ from lake.feeds import DISPUTES, TRANSACTIONS
 from spark_jobs.read_errors import EMPTY_FILE
 from spark_jobs.reasons import OF_FIELDS, OF_LINES, reasons
 from spark_jobs.typed import typed as typed_with_key
-from spark_jobs.verdicts import Extent, decided, extent, held_near, quarantine_rows
+from spark_jobs.verdicts import Extent, decided, extent_of, held_near, quarantine_rows
 
 ARRIVED = datetime(2026, 1, 6, tzinfo=UTC)
 KEY = b"the masking key of this module"
@@ -234,18 +234,18 @@ def test_what_could_be_the_same_event_is_found_by_its_id_within_the_horizon(spar
     held = typed(bronze_rows(spark, [line(event_id=k, event_time=f"2026-01-{d}T10:00:00Z") for k, d in days.items()]),
                  TRANSACTIONS).localCheckpoint()  # fmt: skip
     rows = typed(bronze_rows(spark, [line(event_id=name) for name in ("e1", "e2", "e3", "e9")]), TRANSACTIONS)
-    found = held_near(held, rows, TRANSACTIONS, 2, extent(rows, TRANSACTIONS))
+    found = held_near(held, rows, TRANSACTIONS, 2, extent_of(rows, TRANSACTIONS))
     assert sorted(row["event_id"] for row in found.collect()) == ["e1", "e2"]
     nobody = rows.where("event_id = 'e9'")
-    assert held_near(held, nobody, TRANSACTIONS, 2, extent(nobody, TRANSACTIONS)).collect() == []
+    assert held_near(held, nobody, TRANSACTIONS, 2, extent_of(nobody, TRANSACTIONS)).collect() == []
 
 
 def test_the_extent_counts_all_lines_and_dates_only_the_good_ones(spark: SparkSession) -> None:
     far = line(amount=-5, event_time="2024-01-01T00:00:00Z")
     rows = typed(bronze_rows(spark, [line(), "no json", far]), TRANSACTIONS)
     day = datetime(2026, 1, 5).date()
-    assert extent(rows, TRANSACTIONS) == Extent(3, 1, day, day)
-    assert extent(rows.where("false"), TRANSACTIONS) == Extent(0, 0, None, None)
+    assert extent_of(rows, TRANSACTIONS) == Extent(3, 1, day, day)
+    assert extent_of(rows.where("false"), TRANSACTIONS) == Extent(0, 0, None, None)
 
 
 def test_a_null_in_another_column_is_another_content(spark: SparkSession) -> None:

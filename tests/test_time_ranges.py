@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.time_ranges import TimeRanges, _covered, time_ranges, time_ranges_and
+from spark_jobs.time_ranges import TimeRanges, _covered, ranges_and_any, time_ranges
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUCKET = timedelta(minutes=5)
@@ -63,6 +63,6 @@ def test_no_rows_have_no_range_and_the_condition_takes_nothing(spark: SparkSessi
 
 def test_one_look_also_tells_whether_any_row_meets_a_condition(spark: SparkSession) -> None:
     rows = at_times(spark, "2026-01-05T00:00:00", "2026-03-01T12:00:00")
-    assert time_ranges_and(rows, F.col("event_date") == "2026-03-01") == (time_ranges(rows), True)
-    assert time_ranges_and(rows, F.col("event_date") == "2026-03-02") == (time_ranges(rows), False)
-    assert time_ranges_and(rows.where("false"), F.lit(True)) == (TimeRanges(()), False)
+    assert ranges_and_any(rows, F.col("event_date") == "2026-03-01") == (time_ranges(rows), True)
+    assert ranges_and_any(rows, F.col("event_date") == "2026-03-02") == (time_ranges(rows), False)
+    assert ranges_and_any(rows.where("false"), F.lit(True)) == (TimeRanges(()), False)

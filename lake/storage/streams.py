@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 * 2**20
 
 _FACTORY_MODE = "spark.sql.codegen.factoryMode"
+_STARTING = threading.Lock()
 
 
 def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
@@ -59,12 +61,14 @@ def _interpreted(spark: SparkSession) -> Iterator[None]:
     Each micro-batch is a dozen small queries, for which writing, compiling and warming up code takes longer than
     their rows do. A stream keeps the settings that its session has when it starts; all other queries keep theirs.
     """
-    before = spark.conf.get(_FACTORY_MODE)
-    spark.conf.set(_FACTORY_MODE, "NO_CODEGEN")
-    try:
-        yield
-    finally:
-        spark.conf.set(_FACTORY_MODE, str(before))
+    # In turns: of two at once, the later would take the earlier one's setting for that of the session, and leave it.
+    with _STARTING:
+        before = spark.conf.get(_FACTORY_MODE)
+        spark.conf.set(_FACTORY_MODE, "NO_CODEGEN")
+        try:
+            yield
+        finally:
+            spark.conf.set(_FACTORY_MODE, str(before))
 
 
 def checkpoint(settings: Settings, query: str) -> str:
