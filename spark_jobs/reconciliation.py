@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -171,14 +170,10 @@ def _status(
     feature_meter = LagMeter(settings, features.QUERY, features.SOURCE)
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
     gone = expired(spark, settings)
-    # Side by side: planning each of them takes longer than counting, and keeps one core busy.
-    with ThreadPoolExecutor() as pool:
-        sized = pool.submit(sizes, spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
-        tallied = pool.submit(tallies, spark, settings, gone)
-        orphaned = pool.submit(accepted_orphans, spark, settings, gone)
-        # Before the lag is known: what is written meanwhile then counts as being on its way.
-        parity = measure(spark, settings, gone) if with_parity else None
-        size_of, tally, orphans = sized.result(), tallied.result(), orphaned.result()
+    size_of = sizes(spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
+    tally, orphans = tallies(spark, settings, gone), accepted_orphans(spark, settings, gone)
+    # Before the lag is known: what is written meanwhile then counts as being on its way.
+    parity = measure(spark, settings, gone) if with_parity else None
     lags = {name: meter.close() for name, meter in meters.items()}
     feature_lag = feature_meter.close()
     inventory = count_files(spark, settings)
