@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
 from lake.settings import Settings, load_settings
+from lake.storage.streams import _interpreted
 from spark_jobs.small_input import MOST_BYTES, is_small
 
 QUERY, TABLE = "silver_transactions", "bronze.transactions"
@@ -72,6 +74,34 @@ def test_a_stream_has_a_mode_of_its_own_and_leaves_the_session_its(
         query.awaitTermination()
         assert seen
         assert set(seen) == {mode}
+        assert spark.conf.get(MODE) == "FALLBACK"
+    finally:
+        spark.conf.set(MODE, str(before))
+
+
+def test_streams_that_start_at_once_leave_the_session_its_mode(spark: SparkSession) -> None:
+    before = spark.conf.get(MODE)
+    started, second_is_in, first_is_out = (threading.Event() for _ in range(3))
+
+    def first() -> None:
+        with _interpreted(spark):
+            started.set()
+            second_is_in.wait(1)  # in vain where starts take turns
+        first_is_out.set()
+
+    def second() -> None:
+        started.wait(10)
+        with _interpreted(spark):
+            second_is_in.set()
+            first_is_out.wait(10)
+
+    spark.conf.set(MODE, "FALLBACK")
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         assert spark.conf.get(MODE) == "FALLBACK"
     finally:
         spark.conf.set(MODE, str(before))
