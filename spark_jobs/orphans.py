@@ -31,6 +31,7 @@ from spark_jobs.verdicts import (
     duplicate_rows,
     extent_of,
     held_near,
+    is_good,
     quarantine_rows,
 )
 
@@ -114,7 +115,7 @@ def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed, g
     waiting = (
         gone.kept(_entries(spark, settings, feed))
         .select(F.col("event_key").alias(feed.key), "content_hash", *_LINE)
-        .join(rows.where(F.size("faults") == 0).select(feed.key).distinct(), on=feed.key, how="left_semi")
+        .join(rows.where(is_good()).select(feed.key).distinct(), on=feed.key, how="left_semi")
         .join(rows.select(*_LINE), on=_LINE, how="left_anti")
         # A line whose release died half way stands in both.
         .join(held.select(feed.key), on=feed.key, how="left_anti")

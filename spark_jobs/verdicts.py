@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lake.feed import Feed
@@ -21,6 +21,11 @@ ARRIVAL_ORDER = ("arrived_at", "file_modified_at", "source_file", "line_number")
 _FEW = 200_000
 
 
+def is_good() -> Column:
+    """Whether a typed row has no fault."""
+    return F.size("faults") == 0
+
+
 def decided(rows: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
     """Add `verdict` to typed rows, given what is accepted already (identity, content_hash and lineage).
 
@@ -31,7 +36,7 @@ def decided(rows: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
     already is accepted again, so a replayed batch decides alike.
     """
     identity = list(feed.identity)
-    good, bad = rows.where(F.size("faults") == 0), rows.where(F.size("faults") > 0)
+    good, bad = rows.where(is_good()), rows.where(~is_good())
     known = held.select(
         *identity,
         F.col("content_hash").alias("held_hash"),
@@ -69,9 +74,8 @@ class Extent:
 
 def extent_of(rows: DataFrame, feed: Feed) -> Extent:
     """The extent of typed rows; of a feed without an event time, no dates."""
-    is_good = F.size("faults") == 0
-    days = [F.min(F.when(is_good, F.col("event_date"))), F.max(F.when(is_good, F.col("event_date")))]
-    counts = [F.count("*"), F.count(F.when(is_good, 1))]
+    day = F.when(is_good(), F.col("event_date"))
+    counts, days = [F.count("*"), F.count_if(is_good())], [F.min(day), F.max(day)]
     return Extent(*rows.agg(*counts, *(days if feed.event_time else [])).collect()[0])
 
 
@@ -85,7 +89,7 @@ def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int,
     if extent.first is not None and extent.last is not None:
         horizon = timedelta(days=horizon_days)
         near = events.where(F.col("event_date").between(F.lit(extent.first - horizon), F.lit(extent.last + horizon)))
-    ids = rows.where(F.size("faults") == 0).select(*feed.identity).distinct()
+    ids = rows.where(is_good()).select(*feed.identity).distinct()
     return near.select(columns).join(
         F.broadcast(ids) if extent.good <= _FEW else ids, on=list(feed.identity), how="left_semi"
     )

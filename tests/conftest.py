@@ -15,6 +15,7 @@ from lake import storage
 from lake.inbox import land_lines
 from lake.session import build_session
 from lake.settings import Settings, load_settings
+from lake.storage.streams import FACTORY_MODE
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +24,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session = build_session(load_settings({"lake_root": str(root)}, environment={}), "tests")
     # As streams with little to do: what a test asks costs less than generating and compiling code for it. The real
     # commands of the end-to-end tests have Spark's default.
-    session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    session.conf.set(FACTORY_MODE, "NO_CODEGEN")
     yield session
     session.stop()
 

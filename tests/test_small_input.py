@@ -10,11 +10,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
 from lake.settings import Settings, load_settings
+from lake.storage.streams import FACTORY_MODE as MODE
 from lake.storage.streams import _interpreted
 from spark_jobs.small_input import MOST_BYTES, is_small
 
 QUERY, TABLE = "silver_transactions", "bronze.transactions"
-MODE = "spark.sql.codegen.factoryMode"
 
 
 def commit(settings: Settings, number: int, size: int) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # otherwise fill the memory of all that comes after bronze.
 MOST_BYTES = 64 * 2**20
 
-_FACTORY_MODE = "spark.sql.codegen.factoryMode"
+FACTORY_MODE = "spark.sql.codegen.factoryMode"
 _STARTING = threading.Lock()
 
 
@@ -63,12 +63,12 @@ def _interpreted(spark: SparkSession) -> Iterator[None]:
     """
     # In turns: of two at once, the later would take the earlier one's setting for that of the session, and leave it.
     with _STARTING:
-        before = spark.conf.get(_FACTORY_MODE)
-        spark.conf.set(_FACTORY_MODE, "NO_CODEGEN")
+        before = spark.conf.get(FACTORY_MODE)
+        spark.conf.set(FACTORY_MODE, "NO_CODEGEN")
         try:
             yield
         finally:
-            spark.conf.set(_FACTORY_MODE, str(before))
+            spark.conf.set(FACTORY_MODE, str(before))
 
 
 def checkpoint(settings: Settings, query: str) -> str:
