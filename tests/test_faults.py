@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from benchmarks.faults.points import (
     DURING_OPTIMIZE,
     OFFSETS_WRITTEN,
     POINTS,
+    RANDOM,
     Aim,
     Moment,
     Point,
@@ -175,6 +177,18 @@ def test_files_land_in_proportion_and_whole_or_on_purpose_in_halves(tmp_path: Pa
     put(tmp_path / "broken" / "checkpoints" / "bronze" / "commits" / "0")
     broken.finish()
     assert (tmp_path / "broken" / "inbox" / "users" / "a.jsonl").read_bytes() == b"one\ntwo\n"
+
+
+def test_a_round_is_killed_by_the_clock_at_the_latest_when_a_whole_one_would_be_done() -> None:
+    assert Aim(RANDOM, share=0.25).latest(20.0) == 5.0
+    assert Aim(OFFSETS_WRITTEN, share=0.0).latest(20.0) == 10.0
+    assert Aim(OFFSETS_WRITTEN, share=1.0).latest(20.0) == 20.0
+    assert Aim(RANDOM, share=0.25).latest(None) == math.inf
+    assert Aim(OFFSETS_WRITTEN, place="silver_users").latest(20.0) == math.inf
+    record = Record()
+    for seconds in (30.0, 20.0, 25.0):
+        record.note_whole("stream", seconds)
+    assert record.whole_seconds == {"stream": 20.0}
 
 
 def test_kills_are_counted_by_point_and_place() -> None:

@@ -7,6 +7,7 @@ A reference lake takes all files in one run; another takes the same files a few 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -35,6 +36,7 @@ PROVING_KILLS = 3
 
 def main(
     kills: Annotated[int, typer.Option(help="How often to kill", min=1)] = 200,
+    minutes: Annotated[float, typer.Option(help="Kill no more after so many minutes, and judge", min=0)] = 0,
     files: Annotated[int, typer.Option(help="About how many files are delivered", min=20)] = 60,
     rows: Annotated[int, typer.Option(help="Payments in them", min=100)] = 2400,
     seed: Annotated[int, typer.Option(help="Seed of the payments, the points and their order")] = 7,
@@ -60,7 +62,7 @@ def main(
         elif prove:
             is_good = _prove(bench, seed, stages, figures)
         else:
-            is_good = _kill(bench, "killed", kills, seed, broken or None, stages, figures)
+            is_good = _kill(bench, "killed", kills, seed, broken or None, stages, figures, minutes * 60 or math.inf)
     finally:
         bench.close()
     figures |= {"seconds": round(time.monotonic() - began, 1), "date": datetime.now(UTC).date().isoformat()}
@@ -74,7 +76,14 @@ def main(
 
 
 def _kill(
-    bench: Bench, lake: str, kills: int, seed: int, broken: str | None, stages: Stages, figures: dict[str, Any]
+    bench: Bench,
+    lake: str,
+    kills: int,
+    seed: int,
+    broken: str | None,
+    stages: Stages,
+    figures: dict[str, Any],
+    seconds: float = math.inf,
 ) -> bool:
     """Rounds of kills on one lake, and the verdict."""
     # A defect of the writes shows only where one is done again, and versions are merged in any case.
@@ -86,7 +95,7 @@ def _kill(
             stages.console.print(f"  {done:>4}  {strike or 'the round ended before its point'}", highlight=False)
             update(done)
 
-        record = Record(whole_seconds=bench.reference_seconds)
+        record = Record()
         try:
             kill_rounds(
                 bench.programs(lake, broken=broken),
@@ -95,6 +104,7 @@ def _kill(
                 kills,
                 record,
                 seed=seed,
+                until=began + seconds,
                 report=report,
             )
         except HarnessError as error:

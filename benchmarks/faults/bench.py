@@ -18,11 +18,10 @@ from lake.settings import Settings, load_settings
 
 @dataclass
 class Bench:
-    """The folder of a run, what is delivered in it, and how long the reference lake took for all of it."""
+    """The folder of a run, and what is delivered in it."""
 
     folder: Path
     deliveries: list[Delivery]
-    reference_seconds: float = 0.0
     _session: list[SparkSession] = field(default_factory=list)
 
     def take_reference(self) -> None:
@@ -31,7 +30,6 @@ class Bench:
         ending = self.programs("reference").run("stream")
         if ending.code:
             raise HarnessError(f"The undisturbed run ended with exit code {ending.code}: {ending.last_line}")
-        self.reference_seconds = ending.seconds
 
     def landing(self, lake: str, *, is_in_place: bool = False) -> Landing:
         """The deliveries, none of them in the inbox of this lake yet."""

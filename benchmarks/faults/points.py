@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import time
@@ -23,8 +24,12 @@ WRITTEN_LAST = tuple(
 )
 # Nothing of the line comes after these, so a round that waits for a later moment takes theirs.
 LAST_PLACES = (alerts.QUERY, "alerts.alerts")
-# Most moments of a point that a round lets pass; powers of two, so that all stages of the line come up.
-SKIPS = (0, 0, 1, 2, 4, 8)
+# Moments of a point that a round lets pass, so that all stages of the line come up; a round with one new file of
+# payments has few more.
+SKIPS = (0, 0, 1, 1, 2, 3)
+BY_THE_CLOCK = "by the clock"
+# From this share of a whole round on, one that waits for a moment which may not come is killed where it is.
+_PATIENCE = 0.5
 # A folder's time moves on in ticks of the kernel: after a change, what follows in the same tick would not show.
 _TICK_SECONDS = 0.02
 # The first commit makes a table; what a micro-batch writes are the others.
@@ -62,7 +67,8 @@ class Moment:
 class Aim:
     """What a round waits for: the first moment of a point, or the one after `skip` others; at one place if it is given.
 
-    `share` says when a moment by the clock comes: a share of what a whole round takes.
+    `share` (0 to 1) says when a moment by the clock comes: it is the moment of a point without places, and ends the
+    waiting for others.
     """
 
     point: Point
@@ -75,6 +81,16 @@ class Aim:
         if self.place is not None:
             return moment.place == self.place
         return passed >= self.skip or moment.place in LAST_PLACES
+
+    def latest(self, whole_seconds: float | None) -> float:
+        """Seconds after which a round is killed wherever it is, given what a whole one takes at least, if known.
+
+        A place is waited for in any case.
+        """
+        if whole_seconds is None or self.place is not None:
+            return math.inf
+        share = _PATIENCE + (1 - _PATIENCE) * self.share if self.point.pattern else self.share
+        return share * whole_seconds
 
 
 def _offsets(root: Path) -> list[Place]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmarks.faults.landing import Landing
-from benchmarks.faults.points import Aim, Moment, Watcher, unnoted
+from benchmarks.faults.points import BY_THE_CLOCK, RANDOM, Aim, Moment, Watcher, unnoted
 from benchmarks.faults.programs import Programs
 from benchmarks.processes import LONGEST_SECONDS, Ending, HarnessError, Running
 
@@ -37,13 +38,17 @@ class Strike:
 class Record:
     """What the rounds did: the kills, the rounds that ended before their point, and what programs complained of.
 
-    `whole_seconds` is what a round took last that nobody disturbed.
+    `whole_seconds` is the least that a command took which nobody disturbed.
     """
 
     strikes: list[Strike] = field(default_factory=list)
     unharmed: int = 0
     complaints: list[str] = field(default_factory=list)
-    whole_seconds: float = 0.0
+    whole_seconds: dict[str, float] = field(default_factory=dict)
+
+    def note_whole(self, command: str, seconds: float) -> None:
+        """Take in how long a command ran that nobody disturbed."""
+        self.whole_seconds[command] = min(seconds, self.whole_seconds.get(command, seconds))
 
     def note(self, ending: Ending) -> None:
         """Take in a program that ended by itself. Raises `HarnessError` where it failed for an unknown reason."""
@@ -67,15 +72,17 @@ def kill_rounds(
     record: Record,
     *,
     seed: int,
+    until: float = math.inf,
     report: Callable[[Strike | None, int], None] = lambda strike, done: None,
 ) -> None:
     """Kill so many times while files land in proportion, then drain; what happens goes into `record`.
 
-    Fewer kills come about only where all files are taken before. `report` is told of each round.
+    Fewer kills come about only where all files are taken before, or where the monotonic clock passes `until`: then
+    the files that are left land too, and the verdict holds as ever. `report` is told of each round.
     """
     chance = np.random.default_rng(seed)
     is_drained = True
-    while len(record.strikes) < kills and not (is_drained and landing.is_done):
+    while len(record.strikes) < kills and not (is_drained and landing.is_done) and time.monotonic() < until:
         done = len(record.strikes)
         landing.land_up_to((done + 1) / kills, at_least=landing.landed + is_drained)
         aim, files = next(aims), int(chance.integers(1, 3))
@@ -93,7 +100,7 @@ def one_round(programs: Programs, aim: Aim, record: Record, *, files_per_trigger
     """Start the program of a point and kill it there; None, and noted as unharmed, if it ended before."""
     watcher = Watcher(aim.point, programs.lake)
     with programs.started(aim.point.command, files_per_trigger=files_per_trigger) as running:
-        moment = _wait_for(running, aim, watcher, record.whole_seconds)
+        moment = _wait_for(running, aim, watcher, aim.latest(record.whole_seconds.get(aim.point.command)))
         if moment is None:
             ending = running.ending()
         else:
@@ -101,25 +108,22 @@ def one_round(programs: Programs, aim: Aim, record: Record, *, files_per_trigger
             running.kill()
     if moment is None:
         record.unharmed += 1
-        if aim.point.command == "stream":
-            record.whole_seconds = ending.seconds
+        record.note_whole(aim.point.command, ending.seconds)
         record.note(ending)
         return None
-    strike = Strike(aim.point.name, moment.place, round(seconds, 2), unnoted(programs.lake))
+    name = RANDOM.name if moment.place == BY_THE_CLOCK else aim.point.name
+    strike = Strike(name, moment.place, round(seconds, 2), unnoted(programs.lake))
     record.strikes.append(strike)
     return strike
 
 
-def _wait_for(running: Running, aim: Aim, watcher: Watcher, whole_seconds: float) -> Moment | None:
+def _wait_for(running: Running, aim: Aim, watcher: Watcher, latest: float) -> Moment | None:
     passed = 0
     while running.process.poll() is None:
         if running.seconds > LONGEST_SECONDS:
             raise HarnessError(f"A round took more than {LONGEST_SECONDS:.0f} s: see {running.log}")
-        if not aim.point.pattern:
-            if running.seconds >= aim.share * whole_seconds:
-                return Moment("by the clock", "")
-            time.sleep(_LOOK_SECONDS)
-            continue
+        if running.seconds >= latest:
+            return Moment(BY_THE_CLOCK, "")
         for moment in watcher.look():
             if aim.takes(moment, passed):
                 return moment
