@@ -73,19 +73,38 @@ USER_5M = Table(
 
 ALERTS = Table(
     name="alerts.alerts",
-    meaning="Alerts: a rule that fired on a transaction, and why",
-    grain="one row a (transaction, rule) that fired",
+    meaning="Alerts: a rule that fired on an event, and why",
+    grain="one row an (event, rule) that fired",
     keys=("event_id", "rule"),
     columns=(
-        Column("event_id", StringType(), "The transaction", nullable=False),
+        Column("event_id", StringType(), "The transaction or order", nullable=False),
         Column("rule", StringType(), "Name of the rule", nullable=False),
-        Column("user_id", StringType(), "Whose transaction", nullable=False),
-        Column("event_time", TimestampType(), "When the transaction happened (UTC)", nullable=False),
+        Column("watches", StringType(), "Feed of the event: transactions or orders", nullable=False),
+        Column("user_id", StringType(), "Whose event", nullable=False),
+        Column("entity", StringType(), "What the alert is about: user_id, merchant_id, device_id…", nullable=False),
+        Column("entity_id", StringType(), "Which one of them", nullable=False),
+        Column("event_time", TimestampType(), "When the event happened (UTC)", nullable=False),
         Column("event_date", DateType(), "UTC date of `event_time`", nullable=False),
         Column("severity", StringType(), "low, medium, high or critical", nullable=False),
-        Column("state", StringType(), "`open`, or `withdrawn` where a late line undid the reason", nullable=False),
+        Column("typology", StringType(), "Kind of attack that the rule looks for; empty if it names none", False),
+        Column(
+            "state",
+            StringType(),
+            "`open`; `shadow` where the rule is on trial and raises nothing; `withdrawn` where a late line undid the "
+            "reason",
+            nullable=False,
+        ),
+        Column("weight", IntegerType(), "Points that the rule adds to the score of the event (0 to 100)", False),
+        Column(
+            "score",
+            IntegerType(),
+            "Points of all active rules that fired on the event, at most 100; higher is riskier",
+            nullable=False,
+        ),
+        Column("decision", StringType(), "`approve`, `review` or `block`, by the score of the event", nullable=False),
         Column("reason", StringType(), "The reason in words", nullable=False),
         Column("fired_on", MapType(StringType(), StringType()), "The values that fired the rule", nullable=False),
+        Column("rule_set", StringType(), "Version of the rule set that was in force", nullable=False),
         Column(
             "inputs_arrived_at", TimestampType(), "Latest arrival among the lines it depends on (UTC)", nullable=False
         ),

@@ -78,7 +78,7 @@ class Settings:
     masking_key: str = _setting(
         DEMO_MASKING_KEY, "Key of the tokens that stand for personal data; the default is a demo key", secret=True
     )
-    rules_file: str = _setting("", "Rule set for transactions; empty means the one that is shipped")
+    rules_file: str = _setting("", "Rule file, or a folder of them, in the place of those that are shipped")
     metrics_port: int = _setting(
         0, "Port on which `risklake stream` serves /metrics for Prometheus; 0 is off", at_least=0, at_most=65_535
     )

@@ -12,7 +12,7 @@ import typer
 from generator.command import EXAMPLES, generate
 from lake.errors import InconsistentError, LakehouseError, UsageError
 from lake.settings import describe
-from risklake import quarantine_command, upkeep_command
+from risklake import quarantine_command, rules_command, upkeep_command
 from risklake.opening import AsJson, Lake, session_for, settings_of
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def stream(
 
 app.command(epilog=EXAMPLES)(generate)
 app.add_typer(quarantine_command.app, name="quarantine")
+app.add_typer(rules_command.app, name="rules")
 upkeep_command.add_to(app)
 
 

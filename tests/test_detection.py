@@ -23,7 +23,8 @@ QUIET: dict[str, Any] = {
     "user_id": "u", "merchant_id": "m", "amount": Decimal(1), "fired_on": {}, "currency": "EUR", "country": "DE",
     "event_time": NOW, "event_date": NOW.date(), "severity": "high", "state": "open", "reason": "because",
     "source_file": "f", "line_number": 1, "content_hash": 0, "arrived_at": NOW, "inputs_arrived_at": NOW,
-    "raised_at": NOW,
+    "watches": "transactions", "entity": "user_id", "entity_id": "u", "typology": "", "weight": 50, "score": 50,
+    "decision": "review", "rule_set": "a",
 }  # fmt: skip
 
 

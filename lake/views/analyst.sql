@@ -33,5 +33,7 @@ from silver.quarantine;
 
 -- needs: alerts.alerts
 create or replace view analyst.alerts as
-select event_id, rule, user_id, event_time, event_date, severity, state, reason
+select
+    event_id, rule, watches, user_id, entity, entity_id, event_time, event_date, severity, typology, state, score,
+    decision, reason
 from alerts.alerts;

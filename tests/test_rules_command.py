@@ -1,0 +1,76 @@
+"""`risklake rules` as its user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lake.errors import RuleError
+from risklake.cli import app
+
+RULE = """
+rules:
+  - name: many
+    watches: transactions
+    condition: txn_count_5m > 1
+    severity: low
+    state: active
+    reason: "{txn_count_5m} payments"
+    tests:
+      - fires: {txn_count_5m: 2}
+      - quiet: {txn_count_5m: 2}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "my-rules.yml"
+    file.write_text(RULE, encoding="utf-8")
+    return file
+
+
+def test_the_rules_in_force_are_shown_with_their_version() -> None:
+    shown = CliRunner().invoke(app, ["rules", "validate"], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert "velocity_5m" in shown.output
+    assert "rules are right. Rule set " in shown.output
+
+
+def test_a_rule_set_is_shown_as_data(file: Path) -> None:
+    shown = CliRunner().invoke(app, ["rules", "validate", str(file), "--json"])
+    found = json.loads(shown.output)
+    assert found["thresholds"] == {"transactions": {"review_at": 40, "block_at": 80}}
+    assert [(rule["name"], rule["condition"], rule["weight"]) for rule in found["rules"]] == [
+        ("many", "txn_count_5m > 1", 10)
+    ]
+
+
+def test_a_wrong_rule_set_ends_with_the_reason(file: Path) -> None:
+    file.write_text(RULE.replace("txn_count_5m >", "txn_cuont_5m >"), encoding="utf-8")
+    ended = CliRunner().invoke(app, ["rules", "validate", str(file)])
+    assert isinstance(ended.exception, RuleError)
+    assert "my-rules.yml, line 3, rule `many`: `txn_cuont_5m` is no column" in str(ended.exception)
+
+
+def test_the_columns_are_listed_with_their_kinds() -> None:
+    listed = json.loads(CliRunner().invoke(app, ["rules", "columns", "--json"]).output)
+    kinds = {row["column"]: row["kind"] for row in listed}
+    assert (kinds["txn_count_5m"], kinds["country"], kinds["country_changed"]) == ("a number", "text", "true or false")
+    assert "event_date" not in kinds
+    assert CliRunner().invoke(app, ["rules", "columns", "cats"]).exit_code != 0
+
+
+@pytest.mark.end_to_end
+def test_a_rule_whose_own_test_fails_is_named(file: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "risklake.cli", "rules", "test", str(file)]
+    env = os.environ | {"LAKE_ROOT": str(tmp_path / "lake"), "COLUMNS": "200"}
+    ended = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+    assert ended.returncode == 6
+    assert "many fires on txn_count_5m 2" in ended.stdout
+    assert "risklake: 1 of 2 tests failed" in ended.stderr
