@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -17,6 +18,7 @@ SETTINGS_FILES = ("risklake.toml", "pyproject.toml")
 # For a first look only: everybody knows it.
 DEMO_MASKING_KEY = "a demo key that hides nothing"
 _SHORTEST_KEY = 16
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def _setting(
@@ -82,6 +84,13 @@ class Settings:
     metrics_port: int = _setting(
         0, "Port on which `risklake stream` serves /metrics for Prometheus; 0 is off", at_least=0, at_most=65_535
     )
+    webhook_url: str = _setting(
+        "", "Address that messages about alerts, runs and consistency are sent to; none by default", secret=True
+    )
+    webhook_format: str = _setting(
+        "auto", "Format of the messages; auto tells by the address", choices=("auto", "discord", "slack", "json")
+    )
+    webhook_per_minute: int = _setting(20, "Most messages in a minute; more become one", at_least=1, at_most=60)
     metrics_host: str = _setting("127.0.0.1", "Address that /metrics listens on; by default this machine only")
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -150,11 +159,11 @@ def describe(settings: Settings) -> list[dict[str, str]]:
     for item in fields(Settings):
         if item.name == "sources":
             continue
-        value = "********" if item.metadata["secret"] else str(getattr(settings, item.name))
+        value = str(getattr(settings, item.name))
         rows.append(
             {
                 "name": item.name,
-                "value": value,
+                "value": "********" if value and item.metadata["secret"] else value,
                 "source": settings.sources.get(item.name, "default"),
                 "variable": _variables(item.name)[-1],
                 "meaning": item.metadata["meaning"],
@@ -223,6 +232,10 @@ def _secret(name: str, value: str, source: str) -> str:
         raise SettingError(
             f"{name} is a secret: set {_variables(name)[-1]} in the environment or `.env`, not in {source}"
         )
-    if len(value) < _SHORTEST_KEY:
+    if name.endswith("_url"):
+        parts = urlsplit(value)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _THIS_MACHINE):
+            raise SettingError(f"{name} from {source} must begin with https://, or be on this machine")
+    elif len(value) < _SHORTEST_KEY:
         raise SettingError(f"{name} from {source} is too short: {_SHORTEST_KEY} characters at least")
     return value

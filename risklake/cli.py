@@ -12,7 +12,7 @@ import typer
 from generator.command import EXAMPLES, generate
 from lake.errors import InconsistentError, LakehouseError, UsageError
 from lake.settings import describe
-from risklake import quarantine_command, rules_command, upkeep_command
+from risklake import notify_command, quarantine_command, rules_command, upkeep_command
 from risklake.opening import AsJson, Lake, session_for, settings_of
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def stream(
     from lake.lease import require_free
     from lake.progress import Stages
     from lake.stopping import stopped_by_signals
+    from risklake.notify import told
     from risklake.prometheus import served_figures
     from risklake.show import show_feeds
     from risklake.streaming import drain, watch
@@ -80,21 +81,24 @@ def stream(
 
     settings, stages = settings_of(lake), Stages()
     require_free(settings, list(JOBS))
-    with stopped_by_signals() as stop, served_figures(settings) as figures:
+    with told(settings, "stream") as tell, stopped_by_signals() as stop, served_figures(settings) as figures:
         spark = session_for(settings, "stream")
-        run = drain if once else watch
-        run(spark, settings, stages, stop, figures.observe)
+        if once:
+            drain(spark, settings, stages, stop, figures.observe)
+        else:
+            watch(spark, settings, stages, stop, figures.observe, tell)
         with stages.stage("check"):
             closed = close_run(spark, settings)
         spark.stop()
-    show_feeds(closed)
-    if closed.has_difference:
-        raise InconsistentError(_LOST)
+        show_feeds(closed)
+        if closed.has_difference:
+            raise InconsistentError(_LOST)
 
 
 app.command(epilog=EXAMPLES)(generate)
 app.add_typer(quarantine_command.app, name="quarantine")
 app.add_typer(rules_command.app, name="rules")
+app.add_typer(notify_command.app, name="notify")
 upkeep_command.add_to(app)
 
 
@@ -103,10 +107,11 @@ def marts(lake: Lake = None) -> None:
     """Build and test the marts with dbt (the plain `dbt build` in dbt/ does the same)."""
     from lake.progress import Stages
     from risklake.marts import build_marts
+    from risklake.notify import told
 
     settings = settings_of(lake)
     spark = session_for(settings, "marts")
-    with Stages().stage("marts", "models and tests") as update:
+    with told(settings, "marts"), Stages().stage("marts", "models and tests") as update:
         result = build_marts(spark, settings, lambda done, total: update(done, total))
     typer.echo(f"{result.models} models built, {result.tests} tests passed")
     spark.stop()
@@ -124,12 +129,13 @@ def train(
     """Train the fraud baseline, judge it, and write the report."""
     from lake.progress import Stages
     from ml import train as training
+    from risklake.notify import told
     from risklake.show import show_json, show_report
 
     settings = settings_of(lake, train_days=train_days, delay_days=delay_days, test_days=test_days)
     last_day = _date(as_of)
     spark = session_for(settings, "train")
-    with Stages().stage("model"):
+    with told(settings, "train"), Stages().stage("model"):
         report = training.run(spark, settings, as_of=last_day)
     spark.stop()
     show_json(report) if as_json else show_report(report, settings)

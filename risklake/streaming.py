@@ -13,6 +13,7 @@ from lake.feeds import FEEDS
 from lake.inbox import SUFFIXES, visible_files
 from lake.progress import Stages
 from lake.settings import Settings
+from risklake.notify import Tell, inconsistency
 from spark_jobs import pipeline
 from spark_jobs.care import Care, care
 from spark_jobs.inventory import keep_inventory
@@ -47,15 +48,17 @@ def _name_strangers(settings: Settings, stages: Stages) -> None:
         stages.console.print(f"{name} is left alone: {known}", highlight=False, markup=False)
 
 
-def _name_inconsistent(status: Status, stages: Stages) -> None:
+def _name_inconsistent(status: Status, stages: Stages, tell: Tell) -> None:
     for feed, counts in status.feeds.items():
         if counts.difference:
+            tell(inconsistency(feed, counts.difference, counts.as_dict()))
             stages.console.print(
                 f"ALERT: {feed} does not reconcile, by {counts.difference:+,} lines: {counts.as_dict()}",
                 highlight=False,
                 markup=False,
             )
     if status.feature_difference:
+        tell(inconsistency("features.user_5m", status.feature_difference, {}))
         stages.console.print(
             f"ALERT: features.user_5m does not reconcile, by {status.feature_difference:+,} transactions",
             highlight=False,
@@ -103,7 +106,12 @@ def drain(
 
 
 def watch(
-    spark: SparkSession, settings: Settings, stages: Stages, stop: threading.Event, observe: Observe | None = None
+    spark: SparkSession,
+    settings: Settings,
+    stages: Stages,
+    stop: threading.Event,
+    observe: Observe | None = None,
+    tell: Tell = lambda message: None,
 ) -> None:
     """Run all jobs until `stop` is set, with a line every few seconds when something moved."""
     rows: dict[str, int] = {}
@@ -123,7 +131,7 @@ def watch(
     def upkeep() -> None:
         # A fault in here stops no stream; the next call, or `risklake care`, does the work.
         try:
-            _name_inconsistent(close_run(spark, settings), stages)
+            _name_inconsistent(close_run(spark, settings), stages, tell)
             tended = care(spark, settings)
             compacted = sum(table.files_after < table.files_before for table in tended)
             words = f"care: {len(tended)} tables looked at, {compacted} compacted{rows_gone(tended)}"
