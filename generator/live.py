@@ -67,9 +67,18 @@ class Outbox:
                 texts.append(text.slice(0, ripe))
                 tags.append(tag[:ripe])
             if ripe < len(text):
-                left.append((due_ms[ripe:], text.slice(ripe), tag[ripe:]))
+                left.append(_rest(due_ms, text, tag, ripe))
         self._waiting = left
         return texts, np.concatenate(tags)
+
+
+def _rest(due_ms: Integers, text: pa.Array, tag: Integers, ripe: int) -> tuple[Integers, pa.Array, Integers]:
+    """What is left of lines when the first are taken. A slice would keep all of them in memory, for the last one."""
+    left = np.arange(ripe, len(text))
+    few = 2 * len(left) < len(due_ms.base if due_ms.base is not None else due_ms)
+    if not few:
+        return due_ms[ripe:], text.slice(ripe), tag[ripe:]
+    return due_ms[left], text.take(column(left)), tag[left]
 
 
 @dataclass

@@ -12,11 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from generator.attacks import ATTACKS
 from generator.inject import inject, parse_moment
-from generator.live import LiveRun, Written
+from generator.live import LiveRun, Outbox, Written
 from generator.places import COUNTRIES
 from generator.write import STREAMS, generate
 from lake.errors import UsageError
@@ -215,3 +217,17 @@ def test_an_attack_before_the_payments_began_is_refused(tmp_path: Path) -> None:
 def test_now_is_a_moment() -> None:
     assert abs(parse_moment("now") - datetime.now(UTC)) < timedelta(seconds=5)
     assert parse_moment("2026-01-31T10:15:00+07:00") == datetime(2026, 1, 31, 3, 15, tzinfo=UTC)
+
+
+def test_lines_that_wait_for_days_do_not_keep_those_that_went_in_memory() -> None:
+    box, count = Outbox(), 10_000
+    due_ms = np.arange(count, dtype=np.int64)
+    due_ms[-1] = 10**12
+    box.put(due_ms, pa.array(["x" * 100] * count), np.zeros(count, dtype=np.int64), np.ones(count, dtype=bool))
+    taken = [len(box.take(until_ms)[1]) for until_ms in (10, count // 2, count)]
+    assert taken == [11, count // 2 - 10, count // 2 - 2]
+    assert len(box) == 1
+    [(waiting_ms, text, tag)] = box._waiting
+    assert text.get_total_buffer_size() < 1_000
+    assert all(held.base is None for held in (waiting_ms, tag))
+    assert [len(text) for text in box.take(10**12)[0]] == [1]
