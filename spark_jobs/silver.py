@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,8 +20,10 @@ from lake.storage import Transaction
 from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
+from spark_jobs.known_ids import KnownIds, ids_of
 from spark_jobs.small_input import is_interpreted
 from spark_jobs.streams import Stream
+from spark_jobs.time_ranges import ranges_of
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
     ACCEPTED,
@@ -32,6 +35,8 @@ from spark_jobs.verdicts import (
     duplicate_rows,
     extent_of,
     held_near,
+    held_within,
+    is_good,
     quarantine_rows,
     unknown_fields,
 )
@@ -61,7 +66,7 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
         lines = storage.read_stream(spark, settings, bronze_table(feed).name)
         # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
         rows = typed(lines, feed, masking_key(settings))
-        write = _batch_writer(settings, feed)
+        write = _batch_writer(settings, feed, _known_ids(settings, feed, continuous))
         interpreted = is_interpreted(settings, query(feed), bronze_table(feed).name, continuous=continuous)
         return storage.stream_batches(
             rows, settings, write, query=query(feed), continuous=continuous, interpreted=interpreted
@@ -70,7 +75,14 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
     return start
 
 
-def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], None]:
+def _known_ids(settings: Settings, feed: Feed, continuous: bool) -> KnownIds | None:
+    # A drain asks few times: gathering all ids would cost more.
+    if not continuous or feed.is_reference or not settings.is_local:
+        return None
+    return KnownIds(settings, feed, settings.duplicate_horizon_days)
+
+
+def _batch_writer(settings: Settings, feed: Feed, known: KnownIds | None) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again. Lazy ones:
         # whoever counts the rows makes them.
@@ -82,7 +94,7 @@ def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], 
         transaction = Transaction(storage.query_id(spark, settings, query(feed)), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         with storage.alone(settings, f"lines of {feed.name}"):
-            _settle(spark, settings, feed, rows, extent, transaction)
+            _settle(spark, settings, feed, rows, extent, transaction, known)
         if feed.is_reference:
             orphans.release(spark, settings, feed.name)
 
@@ -90,7 +102,13 @@ def _batch_writer(settings: Settings, feed: Feed) -> Callable[[DataFrame, int], 
 
 
 def _settle(
-    spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, extent: Extent, transaction: Transaction
+    spark: SparkSession,
+    settings: Settings,
+    feed: Feed,
+    rows: DataFrame,
+    extent: Extent,
+    transaction: Transaction,
+    known: KnownIds | None,
 ) -> None:
     """Decide about typed rows and write each where it belongs.
 
@@ -99,7 +117,11 @@ def _settle(
     """
     gone = expired(spark, settings)
     accepted = gone.kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
-    near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
+    minutes = _minutes(spark, rows, feed, extent, known)
+    if minutes is None:
+        near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
+    else:
+        near = held_within(accepted, rows, feed, ranges_of(minutes))
     held = orphans.held_too(near, settings, rows, feed, gone)
     settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint(eager=False)
     counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
@@ -119,6 +141,17 @@ def _settle(
     if verdicts.get(ACCEPTED):
         storage.ensure_tables(spark, settings, [UNKNOWN_FIELDS.name])
         storage.append(unknown_fields(chosen(ACCEPTED), feed), settings, UNKNOWN_FIELDS.name, transaction)
+
+
+def _minutes(
+    spark: SparkSession, rows: DataFrame, feed: Feed, extent: Extent, known: KnownIds | None
+) -> list[datetime] | None:
+    """When events were accepted that may have the ids of these rows; None if only silver can tell."""
+    if known is None:
+        return None
+    if extent.first is None or extent.last is None:
+        return []
+    return known.minutes_of(spark, ids_of(rows.where(is_good()), feed), extent.first, extent.last)
 
 
 def accept(rows: DataFrame, settings: Settings, feed: Feed, transaction: Transaction) -> None:

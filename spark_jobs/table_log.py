@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True, order=True)
@@ -66,6 +67,15 @@ class TableLog:
             found += added[taken.index + 1 :] if number == taken.version else added
             number += 1
         return found
+
+    def files_of(self, number: int) -> list[str] | None:
+        """The data files, by their paths in the table, with rows that a commit adds or rewrites; None if it is gone."""
+        commit = self._log / f"{number:020d}.json"
+        if not commit.is_file():
+            return None
+        lines = [line for line in commit.read_text(encoding="utf-8").split("\n") if line.startswith('{"add"')]
+        added = [json.loads(line)["add"] for line in lines]
+        return [unquote(file["path"]) for file in added if file.get("dataChange", True)]
 
     def _of(self, number: int) -> list[Added] | None:
         if number not in self._added:

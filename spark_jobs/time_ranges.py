@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,10 +20,10 @@ class TimeRanges:
 
     ranges: tuple[tuple[datetime, datetime], ...]
 
-    def condition(self, alias: str = "") -> str:
-        """The condition on `event_date` and `event_time`, in SQL, of a table that may be called `alias`."""
+    def condition(self, alias: str = "", *, time: str = "event_time") -> str:
+        """The condition on `event_date` and the column of time, in SQL, of a table that may be called `alias`."""
         prefix = f"{alias}." if alias else ""
-        return " or ".join(f"({_within(prefix, begin, end)})" for begin, end in self.ranges) or "false"
+        return " or ".join(f"({_within(prefix, time, begin, end)})" for begin, end in self.ranges) or "false"
 
     def __bool__(self) -> bool:
         return bool(self.ranges)
@@ -40,6 +41,11 @@ def ranges_and_any(rows: DataFrame, condition: Column) -> tuple[TimeRanges, bool
     return TimeRanges(_covered(sorted(row["bucket"] for row in found))), any(row["meets"] for row in found)
 
 
+def ranges_of(moments: Iterable[datetime]) -> TimeRanges:
+    """The same of moments (UTC) that are known."""
+    return TimeRanges(_covered(sorted({int(moment.timestamp()) // _BUCKET_SECONDS for moment in moments})))
+
+
 def _covered(buckets: list[int]) -> tuple[tuple[datetime, datetime], ...]:
     gaps = sorted(range(1, len(buckets)), key=lambda n: buckets[n - 1] - buckets[n])
     # Cut only at the widest gaps.
@@ -48,10 +54,10 @@ def _covered(buckets: list[int]) -> tuple[tuple[datetime, datetime], ...]:
     return tuple((_moment(part[0]), _moment(part[-1] + 1)) for part in parts)
 
 
-def _within(prefix: str, begin: datetime, end: datetime) -> str:
+def _within(prefix: str, column: str, begin: datetime, end: datetime) -> str:
     last = (end - timedelta(microseconds=1)).date()
     dates = f"{prefix}event_date between date'{begin.date()}' and date'{last}'"
-    time = f"{prefix}event_time"
+    time = f"{prefix}{column}"
     return f"{dates} and {time} >= timestamp'{begin.isoformat()}' and {time} < timestamp'{end.isoformat()}'"
 
 

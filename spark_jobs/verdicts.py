@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from lake.feed import Feed
 from spark_jobs.mask import excerpt
 from spark_jobs.reasons import REASON_TYPE, fault, reasons
+from spark_jobs.time_ranges import TimeRanges
 
 ACCEPTED, QUARANTINED, DUPLICATE, WAITING = "accepted", "quarantined", "duplicate", "waiting"
 
@@ -85,14 +86,25 @@ def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int,
     A repeat has the event time of its event, so it is found however late it comes; a line that has another event time
     than the one whose id it repeats is found if the two dates lie at most `horizon_days` apart.
     """
-    near, columns = events, [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
+    near = events
     if extent.first is not None and extent.last is not None:
         horizon = timedelta(days=horizon_days)
         near = events.where(F.col("event_date").between(F.lit(extent.first - horizon), F.lit(extent.last + horizon)))
     ids = rows.where(is_good()).select(*feed.identity).distinct()
-    return near.select(columns).join(
+    return near.select(*_held_columns(feed)).join(
         F.broadcast(ids) if extent.good <= _FEW else ids, on=list(feed.identity), how="left_semi"
     )
+
+
+def held_within(events: DataFrame, rows: DataFrame, feed: Feed, ranges: TimeRanges) -> DataFrame:
+    """The same, where it is known in which ranges of event time they lie, if anywhere."""
+    near = events.where(ranges.condition(time=str(feed.event_time))).select(*_held_columns(feed))
+    ids = rows.where(is_good()).select(*feed.identity).distinct()
+    return near.join(F.broadcast(ids), on=list(feed.identity), how="left_semi")
+
+
+def _held_columns(feed: Feed) -> list[str]:
+    return [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
 
 
 def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:

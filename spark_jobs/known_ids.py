@@ -1,0 +1,135 @@
+"""Which ids of a feed's events have been accepted when, in memory, for a stream that runs on.
+
+A micro-batch must look whether silver holds one of its ids already. Most are new, and asking silver for them reads the
+ids of many days, more the larger it grows. Here each accepted id is a hash and its minute: twelve bytes. A hash that is
+not here was never accepted within these days; for one that is, silver is read near its minute only, and decides.
+
+What is here follows the log of the table, whoever wrote to it, and holds too much rather than too little: ids that were
+deleted since, and hashes that two ids share. So it never makes an id new that is not. It lives with the program.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lake import storage
+from lake.feed import Feed
+from lake.feed_tables import silver_table
+from lake.settings import Settings
+from spark_jobs.table_log import TableLog
+
+# Some 360 MB; of more ids, silver is asked.
+MOST_IDS = 30_000_000
+_MINUTE_US = 60_000_000
+
+Hashes = NDArray[np.uint64]
+Minutes = NDArray[np.int32]
+
+
+@dataclass
+class KnownIds:
+    """The accepted ids of one feed of events on a local lake, from a day on. To be asked by one thread at a time."""
+
+    settings: Settings
+    feed: Feed
+    horizon_days: int
+    _first_day: date | None = None
+    _version: int = -1
+    _pieces: list[tuple[Hashes, Minutes]] = field(default_factory=list)
+
+    def minutes_of(self, spark: SparkSession, ids: list[str], first: date, last: date) -> list[datetime] | None:
+        """The minutes (UTC) of accepted events that may have one of these ids, each once, in order.
+
+        `first` and `last` are the dates of events with these ids; what lies farther from them than the horizon is left
+        out. None if what is here does not reach back so far, or
+        is too much: then silver must be asked.
+        """
+        horizon = timedelta(days=self.horizon_days)
+        wanted_from = first - horizon
+        is_there = self._first_day is not None and self._first_day <= wanted_from and self._catch_up()
+        if not is_there:
+            # Somewhat more, since the next late line may be later.
+            self._begin(spark, min(wanted_from, last - 2 * horizon - timedelta(days=1)))
+        if self._first_day is None or self._count() > MOST_IDS:
+            return None
+        found = [minutes[_hits(hashes, _hashes(ids))] for hashes, minutes in self._pieces]
+        together = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int32)
+        near = together[(together >= _minute(wanted_from)) & (together < _minute(last + horizon + timedelta(days=1)))]
+        return [datetime.fromtimestamp(int(minute) * 60, UTC) for minute in near]
+
+    def _begin(self, spark: SparkSession, first_day: date) -> None:
+        name = silver_table(self.feed).name
+        version = self._log().latest()
+        since = storage.read(spark, self.settings, name, version).where(F.col("event_date") >= F.lit(first_day))
+        held = since.select(self.feed.key, F.unix_micros(str(self.feed.event_time)).alias("at_us"))
+        self._first_day, self._version, self._pieces = first_day, version, []
+        if held.limit(MOST_IDS + 1).count() > MOST_IDS:
+            self._first_day = None
+            return
+        table = held.toArrow()
+        self._add(table[self.feed.key].to_pylist(), table["at_us"].to_numpy())
+
+    def _catch_up(self) -> bool:
+        """Take in what was committed since; whether the log tells it."""
+        log, folder = self._log(), Path(self.settings.table_path(silver_table(self.feed).name))
+        columns = [self.feed.key, str(self.feed.event_time)]
+        for version in range(self._version + 1, log.latest() + 1):
+            files = log.files_of(version)
+            if files is None:
+                return False
+            for file in files:
+                rows = pq.read_table(folder / file, columns=columns)
+                self._add(rows[columns[0]].to_pylist(), rows[columns[1]].cast("timestamp[us]").cast("int64").to_numpy())
+            self._version = version
+        return True
+
+    def _add(self, ids: list[str], at_us: NDArray[np.int64]) -> None:
+        if not ids:
+            return
+        self._pieces.append(_sorted(_hashes(ids), (at_us // _MINUTE_US).astype(np.int32)))
+        # Each piece is at least twice as long as the next: few to look at, and each id is sorted few times.
+        while len(self._pieces) > 1 and 2 * len(self._pieces[-1][0]) > len(self._pieces[-2][0]):
+            last = [self._pieces.pop(), self._pieces.pop()]
+            self._pieces.append(_sorted(*(np.concatenate(parts) for parts in zip(*last, strict=True))))
+
+    def _count(self) -> int:
+        return sum(len(hashes) for hashes, _ in self._pieces)
+
+    def _log(self) -> TableLog:
+        return TableLog(Path(self.settings.table_path(silver_table(self.feed).name)))
+
+
+def ids_of(rows: DataFrame, feed: Feed) -> list[str]:
+    """The different ids of some rows."""
+    column: list[str] = rows.select(feed.key).distinct().toArrow()[feed.key].to_pylist()
+    return column
+
+
+def _minute(day: date) -> int:
+    return int(datetime.combine(day, time.min, UTC).timestamp()) // 60
+
+
+def _hashes(ids: list[str]) -> Hashes:
+    return pd.util.hash_array(np.array(ids, dtype=object), categorize=False)
+
+
+def _sorted(hashes: Hashes, minutes: Minutes) -> tuple[Hashes, Minutes]:
+    order = np.argsort(hashes, kind="stable")
+    return hashes[order], minutes[order]
+
+
+def _hits(hashes: Hashes, wanted: Hashes) -> NDArray[np.int64]:
+    """Positions in sorted hashes of all that are wanted."""
+    asked = np.unique(wanted)
+    left, right = np.searchsorted(hashes, asked, "left"), np.searchsorted(hashes, asked, "right")
+    found = [np.arange(a, b) for a, b in zip(left, right, strict=True) if b > a]
+    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)

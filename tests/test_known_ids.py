@@ -1,0 +1,136 @@
+"""The ids that a running stream keeps in memory say when an event may have been accepted, and never too little."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.catalog import TABLES
+from lake.feeds import TRANSACTIONS
+from lake.settings import Settings, load_settings
+from spark_jobs import known_ids
+from spark_jobs.known_ids import KnownIds
+from spark_jobs.silver import _batch_writer
+from spark_jobs.typed import typed
+from tests.test_silver import bronze_rows
+
+SILVER = TABLES["silver.transactions"]
+NOON = datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def append(spark: SparkSession, settings: Settings, *events: tuple[str, datetime]) -> None:
+    """Accept events: an id and a time each."""
+    usual: dict[str, Any] = dict.fromkeys(SILVER.column_names) | {
+        "user_id": "u", "merchant_id": "m", "amount": Decimal(1), "currency": "EUR", "country": "DE",
+        "source_file": "f", "line_number": 1, "content_hash": 1,
+    }  # fmt: skip
+    rows = []
+    for event_id, at in events:
+        row = usual | {"event_id": event_id, "event_time": at, "event_date": at.date(), "arrived_at": at}
+        rows.append(tuple(row[name] for name in SILVER.column_names))
+    storage.append(spark.createDataFrame(rows, SILVER.schema), settings, SILVER.name)
+
+
+@pytest.fixture
+def known(settings: Settings) -> KnownIds:
+    return KnownIds(settings, TRANSACTIONS, horizon_days=7)
+
+
+def asked(spark: SparkSession, known: KnownIds, *ids: str, first: date | None = None) -> list[datetime] | None:
+    return known.minutes_of(spark, list(ids), first or NOON.date(), NOON.date())
+
+
+def test_an_id_is_found_at_its_minute_and_a_new_one_nowhere(
+    spark: SparkSession, settings: Settings, known: KnownIds
+) -> None:
+    append(spark, settings, ("a", NOON), ("b", NOON - DAY))
+    assert asked(spark, known, "a", "new") == [NOON.replace(second=0)]
+    assert asked(spark, known, "new") == []
+    assert asked(spark, known, "b", "a", "b") == [(NOON - DAY).replace(second=0), NOON.replace(second=0)]
+    assert asked(spark, known) == []
+
+
+def test_what_is_committed_later_by_anybody_is_known_and_compaction_adds_nothing(
+    spark: SparkSession, settings: Settings, known: KnownIds
+) -> None:
+    assert asked(spark, known, "a") == []
+    append(spark, settings, ("a", NOON))
+    append(spark, settings, ("b", NOON), ("c", NOON + timedelta(minutes=5)))
+    assert asked(spark, known, "a") == [NOON.replace(second=0)]
+    storage.compact(spark, settings, SILVER.name)
+    assert asked(spark, known, "c") == [(NOON + timedelta(minutes=5)).replace(second=0)]
+    assert known._count() == 3
+
+
+def test_what_lies_beyond_the_horizon_is_left_out_and_late_lines_reach_farther_back(
+    spark: SparkSession, settings: Settings, known: KnownIds
+) -> None:
+    old = NOON - 30 * DAY
+    append(spark, settings, ("old", old), ("edge", NOON - 7 * DAY), ("beyond", NOON - 8 * DAY))
+    assert asked(spark, known, "old", "edge", "beyond") == [(NOON - 7 * DAY).replace(second=0)]
+    assert asked(spark, known, "old", first=old.date()) == [old.replace(second=0)]
+    append(spark, settings, ("a", NOON))
+    assert asked(spark, known, "a") == [NOON.replace(second=0)]
+
+
+def test_a_log_that_is_gone_and_too_many_ids_lead_back_to_silver(
+    spark: SparkSession, settings: Settings, known: KnownIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(spark, settings, ("a", NOON))
+    assert asked(spark, known, "a") == [NOON.replace(second=0)]
+    append(spark, settings, ("b", NOON))
+    append(spark, settings, ("c", NOON))
+    monkeypatch.setattr(known_ids.TableLog, "files_of", lambda self, version: None)
+    assert asked(spark, known, "b", "c") == [NOON.replace(second=0)]
+    monkeypatch.setattr(known_ids, "MOST_IDS", 2)
+    assert asked(spark, known, "a", first=date(2024, 1, 1)) is None
+
+
+def test_many_small_commits_leave_few_pieces(spark: SparkSession, settings: Settings, known: KnownIds) -> None:
+    for number in range(100):
+        known._add([f"{number}-{n}" for n in range(30)], np.zeros(30, dtype=np.int64))
+    assert known._count() == 3000
+    assert len(known._pieces) <= 12
+
+
+def test_a_running_stream_decides_as_one_that_asks_silver(
+    spark: SparkSession, tmp_path: Path, transaction: Callable[..., str]
+) -> None:
+    """Batches of lines with repeats: of one time or another, altered or not, near and beyond the horizon."""
+    random = Random(7)
+    lines: list[str] = []
+    for _ in range(120):
+        at = NOON - random.choice([0, 0, 0, 1, 7, 8, 9]) * DAY - timedelta(seconds=random.randrange(600))
+        lines.append(
+            transaction(f"e{random.randrange(60)}", event_time=at.isoformat(), amount=random.choice([1, 1, 2]))
+        )
+        if random.random() < 0.3:
+            lines.append(random.choice(lines))
+    outcomes = []
+    for name, keeps in (("asks", False), ("keeps", True)):
+        settings = load_settings({"lake_root": str(tmp_path / name)}, environment={}, folder=tmp_path)
+        storage.ensure_tables(spark, settings)
+        known = KnownIds(settings, TRANSACTIONS, 7) if keeps else None
+        Path(settings.path("checkpoints", "silver_transactions")).mkdir(parents=True)
+        Path(settings.path("checkpoints", "silver_transactions", "metadata")).write_text(json.dumps({"id": name}))
+        write = _batch_writer(settings, TRANSACTIONS, known)
+        rows = typed(bronze_rows(spark, lines), TRANSACTIONS, b"key").localCheckpoint()
+        for batch_id, begin in enumerate(range(0, len(lines), 25)):
+            write(rows.where(f"line_number > {begin} and line_number <= {begin + 25}"), batch_id)
+        outcomes.append({
+            table: sorted(row["line_number"] for row in storage.read(spark, settings, table).collect())
+            for table in ("silver.transactions", "silver.quarantine", "silver.duplicates")
+        })  # fmt: skip
+    assert outcomes[0] == outcomes[1]
+    assert all(outcomes[0].values())
