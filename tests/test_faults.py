@@ -26,6 +26,7 @@ from benchmarks.faults.points import (
     OFFSETS_WRITTEN,
     POINTS,
     RANDOM,
+    WATCHED_SECONDS,
     Aim,
     Moment,
     Point,
@@ -185,6 +186,8 @@ def test_a_round_is_killed_by_the_clock_at_the_latest_when_a_whole_one_would_be_
     assert Aim(OFFSETS_WRITTEN, share=1.0).latest(20.0) == 20.0
     assert Aim(RANDOM, share=0.25).latest(None) == math.inf
     assert Aim(OFFSETS_WRITTEN, place="silver_users").latest(20.0) == math.inf
+    assert Aim(RANDOM, share=0.5, runs_on=True).latest(None) == sum(WATCHED_SECONDS) / 2
+    assert [Aim(point, runs_on=True).command for point in (RANDOM, DURING_OPTIMIZE)] == ["watch", "care"]
     record = Record()
     for seconds in (30.0, 20.0, 25.0):
         record.note_whole("stream", seconds)

@@ -27,6 +27,9 @@ LAST_PLACES = (alerts.QUERY, "alerts.alerts")
 # Moments of a point that a round lets pass, so that all stages of the line come up; a round with one new file of
 # payments has few more.
 SKIPS = (0, 0, 1, 1, 2, 3)
+# A run that would not end by itself is killed between these seconds: from its start, Java's included, to some rounds of
+# all its streams.
+WATCHED_SECONDS = (5.0, 45.0)
 BY_THE_CLOCK = "by the clock"
 # From this share of a whole round on, one that waits for a moment which may not come is killed where it is.
 _PATIENCE = 0.5
@@ -68,13 +71,19 @@ class Aim:
     """What a round waits for: the first moment of a point, or the one after `skip` others; at one place if it is given.
 
     `share` (0 to 1) says when a moment by the clock comes: it is the moment of a point without places, and ends the
-    waiting for others.
+    waiting for others. With `runs_on` the streams run until they are killed, side by side, instead of draining in turn.
     """
 
     point: Point
     skip: int = 0
     share: float = 0.0
     place: str | None = None
+    runs_on: bool = False
+
+    @property
+    def command(self) -> str:
+        """What runs until the kill."""
+        return "watch" if self.runs_on and self.point.command == "stream" else self.point.command
 
     def takes(self, moment: Moment, passed: int) -> bool:
         """Whether to kill at a moment after so many others have passed."""
@@ -87,7 +96,11 @@ class Aim:
 
         A place is waited for in any case.
         """
-        if whole_seconds is None or self.place is not None:
+        if self.place is not None:
+            return math.inf
+        if self.command == "watch":
+            return WATCHED_SECONDS[0] + self.share * (WATCHED_SECONDS[1] - WATCHED_SECONDS[0])
+        if whole_seconds is None:
             return math.inf
         share = _PATIENCE + (1 - _PATIENCE) * self.share if self.point.pattern else self.share
         return share * whole_seconds
@@ -112,7 +125,7 @@ def _data(root: Path) -> Iterator[Place]:
 RANDOM = Point(
     "random",
     "any moment of a round, the start of Java and the last count included",
-    "a moment uniformly within the seconds that whole rounds take",
+    "a moment uniformly within the seconds that whole rounds take, or within the first 45 of streams that run on",
 )
 OFFSETS_WRITTEN = Point(
     "offsets_written",
@@ -151,7 +164,8 @@ def aims(seed: int, points: Sequence[Point] = POINTS) -> Iterator[Aim]:
     chance = np.random.default_rng(seed)
     while True:
         for number in chance.permutation(len(points)):
-            yield Aim(points[number], skip=int(chance.choice(SKIPS)), share=float(chance.random()))
+            skip, share, runs_on = int(chance.choice(SKIPS)), float(chance.random()), bool(chance.random() < 0.5)
+            yield Aim(points[number], skip=skip, share=share, runs_on=runs_on)
 
 
 def unnoted(root: Path) -> list[str]:

@@ -99,8 +99,8 @@ def kill_rounds(
 def one_round(programs: Programs, aim: Aim, record: Record, *, files_per_trigger: int) -> Strike | None:
     """Start the program of a point and kill it there; None, and noted as unharmed, if it ended before."""
     watcher = Watcher(aim.point, programs.lake)
-    with programs.started(aim.point.command, files_per_trigger=files_per_trigger) as running:
-        moment = _wait_for(running, aim, watcher, aim.latest(record.whole_seconds.get(aim.point.command)))
+    with programs.started(aim.command, files_per_trigger=files_per_trigger) as running:
+        moment = _wait_for(running, aim, watcher, aim.latest(record.whole_seconds.get(aim.command)))
         if moment is None:
             ending = running.ending()
         else:
@@ -108,7 +108,7 @@ def one_round(programs: Programs, aim: Aim, record: Record, *, files_per_trigger
             running.kill()
     if moment is None:
         record.unharmed += 1
-        record.note_whole(aim.point.command, ending.seconds)
+        record.note_whole(aim.command, ending.seconds)
         record.note(ending)
         return None
     name = RANDOM.name if moment.place == BY_THE_CLOCK else aim.point.name
