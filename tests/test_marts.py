@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from delta.tables import DeltaTable
@@ -48,3 +50,27 @@ def test_the_fact_takes_in_what_is_new_late_or_disputed_without_being_built_anew
     assert [(row["transactions"], row["alerts"], row["chargebacks"]) for row in monitoring] == [(3, 1, 1)]
     users = storage.read(spark, settings, "marts.dim_users").collect()
     assert [(row["user_id"], row["transactions"], row["chargebacks"]) for row in users] == [("u1", 3, 1)]
+
+
+def test_a_transaction_that_had_to_wait_enters_the_fact_when_it_is_taken_up(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    waiting = replace(settings, orphans="transactions=wait")
+
+    def user(user_id: str) -> str:
+        return json.dumps({"user_id": user_id, "name": "A", "email": "a@mail.id", "phone_number": "+62 812 3456 789",
+                           "created_date": "2024-03-01", "source": "app"})  # fmt: skip
+
+    merchant = '{"merchant_id": "m1", "name": "M", "category": "food", "country": "DE", "created_date": "2024-03-01"}'
+    land([merchant], "m.jsonl", "merchants")
+    land([user("u1")], "u1.jsonl", "users")
+    land([transaction("early", user_id="u2")], "1.jsonl")
+    pipeline.run(spark, waiting, continuous=False)
+    land([transaction("known")], "2.jsonl")
+    pipeline.run(spark, waiting, continuous=False)
+    build_marts(spark, waiting)
+    assert set(fact(spark, waiting)) == {"known"}
+    land([user("u2")], "u2.jsonl", "users")
+    pipeline.run(spark, waiting, continuous=False)
+    build_marts(spark, waiting)
+    assert set(fact(spark, waiting)) == {"known", "early"}

@@ -53,6 +53,11 @@ changed as (
         on features.event_id = held.event_id and features.arrived_at = held.features_arrived_at
     where features.arrived_at >= {{ newest('features_arrived_at') }}
     union
+    -- One that had to wait for its user or merchant arrived before others that are here already.
+    select features.event_id
+    from features
+    left anti join held on features.event_id = held.event_id
+    union
     select alerts.event_id
     from alerts
     left anti join held
