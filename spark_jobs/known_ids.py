@@ -43,6 +43,7 @@ class KnownIds:
     feed: Feed
     horizon_days: int
     _first_day: date | None = None
+    _is_too_much: bool = False
     _version: int = -1
     _pieces: list[tuple[Hashes, Minutes]] = field(default_factory=list)
 
@@ -50,16 +51,16 @@ class KnownIds:
         """The minutes (UTC) of accepted events that may have one of these ids, each once, in order.
 
         `first` and `last` are the dates of events with these ids; what lies farther from them than the horizon is left
-        out. None if what is here does not reach back so far, or
-        is too much: then silver must be asked.
+        out. None if what is here does not reach back so far, or is too much: then silver must be asked.
         """
         horizon = timedelta(days=self.horizon_days)
         wanted_from = first - horizon
-        is_there = self._first_day is not None and self._first_day <= wanted_from and self._catch_up()
-        if not is_there:
-            # Somewhat more, since the next late line may be later.
+        if self._is_too_much:
+            return None
+        if self._first_day is None or not self._catch_up() or self._count() > MOST_IDS:
+            # Somewhat more than is asked for, since the next late line may be later; what is older is let go.
             self._begin(spark, min(wanted_from, last - 2 * horizon - timedelta(days=1)))
-        if self._first_day is None or self._count() > MOST_IDS:
+        if self._first_day is None or wanted_from < self._first_day:
             return None
         found = [minutes[_hits(hashes, _hashes(ids))] for hashes, minutes in self._pieces]
         together = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int32)
@@ -73,7 +74,8 @@ class KnownIds:
         held = since.select(self.feed.key, F.unix_micros(str(self.feed.event_time)).alias("at_us"))
         self._first_day, self._version, self._pieces = first_day, version, []
         if held.limit(MOST_IDS + 1).count() > MOST_IDS:
-            self._first_day = None
+            # Counting them again at each micro-batch would cost more than asking silver.
+            self._first_day, self._is_too_much = None, True
             return
         table = held.toArrow()
         self._add(table[self.feed.key].to_pylist(), table["at_us"].to_numpy())
@@ -87,6 +89,8 @@ class KnownIds:
             if files is None:
                 return False
             for file in files:
+                if not (folder / file).is_file():  # compacted and cleaned up since
+                    return False
                 rows = pq.read_table(folder / file, columns=columns)
                 self._add(rows[columns[0]].to_pylist(), rows[columns[1]].cast("timestamp[us]").cast("int64").to_numpy())
             self._version = version

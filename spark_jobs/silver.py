@@ -121,7 +121,7 @@ def _settle(
     if minutes is None:
         near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
     else:
-        near = held_within(accepted, rows, feed, ranges_of(minutes))
+        near = held_within(accepted, rows, feed, ranges_of(minutes), extent)
     held = orphans.held_too(near, settings, rows, feed, gone)
     settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint(eager=False)
     counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()

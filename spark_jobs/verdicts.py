@@ -90,21 +90,20 @@ def held_near(events: DataFrame, rows: DataFrame, feed: Feed, horizon_days: int,
     if extent.first is not None and extent.last is not None:
         horizon = timedelta(days=horizon_days)
         near = events.where(F.col("event_date").between(F.lit(extent.first - horizon), F.lit(extent.last + horizon)))
+    return _of_same_id(near, rows, feed, extent)
+
+
+def held_within(events: DataFrame, rows: DataFrame, feed: Feed, ranges: TimeRanges, extent: Extent) -> DataFrame:
+    """The same, where it is known in which ranges of event time they lie, if anywhere."""
+    return _of_same_id(events.where(ranges.condition(time=str(feed.event_time))), rows, feed, extent)
+
+
+def _of_same_id(near: DataFrame, rows: DataFrame, feed: Feed, extent: Extent) -> DataFrame:
+    columns = [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
     ids = rows.where(is_good()).select(*feed.identity).distinct()
-    return near.select(*_held_columns(feed)).join(
+    return near.select(columns).join(
         F.broadcast(ids) if extent.good <= _FEW else ids, on=list(feed.identity), how="left_semi"
     )
-
-
-def held_within(events: DataFrame, rows: DataFrame, feed: Feed, ranges: TimeRanges) -> DataFrame:
-    """The same, where it is known in which ranges of event time they lie, if anywhere."""
-    near = events.where(ranges.condition(time=str(feed.event_time))).select(*_held_columns(feed))
-    ids = rows.where(is_good()).select(*feed.identity).distinct()
-    return near.join(F.broadcast(ids), on=list(feed.identity), how="left_semi")
-
-
-def _held_columns(feed: Feed) -> list[str]:
-    return [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
 
 
 def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:

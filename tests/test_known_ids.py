@@ -73,13 +73,14 @@ def test_what_is_committed_later_by_anybody_is_known_and_compaction_adds_nothing
     assert known._count() == 3
 
 
-def test_what_lies_beyond_the_horizon_is_left_out_and_late_lines_reach_farther_back(
+def test_what_lies_beyond_the_horizon_is_left_out_and_of_older_lines_only_silver_can_tell(
     spark: SparkSession, settings: Settings, known: KnownIds
 ) -> None:
     old = NOON - 30 * DAY
     append(spark, settings, ("old", old), ("edge", NOON - 7 * DAY), ("beyond", NOON - 8 * DAY))
     assert asked(spark, known, "old", "edge", "beyond") == [(NOON - 7 * DAY).replace(second=0)]
-    assert asked(spark, known, "old", first=old.date()) == [old.replace(second=0)]
+    # Silver is asked where a line is older than all that is known.
+    assert asked(spark, known, "old", first=old.date()) is None
     append(spark, settings, ("a", NOON))
     assert asked(spark, known, "a") == [NOON.replace(second=0)]
 
@@ -94,7 +95,9 @@ def test_a_log_that_is_gone_and_too_many_ids_lead_back_to_silver(
     monkeypatch.setattr(known_ids.TableLog, "files_of", lambda self, version: None)
     assert asked(spark, known, "b", "c") == [NOON.replace(second=0)]
     monkeypatch.setattr(known_ids, "MOST_IDS", 2)
-    assert asked(spark, known, "a", first=date(2024, 1, 1)) is None
+    assert asked(spark, known, "a") is None
+    monkeypatch.setattr(KnownIds, "_begin", None)
+    assert asked(spark, known, "a") is None, "they are not counted again"
 
 
 def test_many_small_commits_leave_few_pieces(spark: SparkSession, settings: Settings, known: KnownIds) -> None:
