@@ -47,7 +47,10 @@ def told(settings: Settings, run: str) -> Iterator[Tell]:
     with outbox(webhook, place, settings.webhook_per_minute, _say) as tell:
         try:
             yield tell
-        except (LakehouseError, KeyboardInterrupt) as error:
+        except KeyboardInterrupt:
+            tell(ended(f"{run} was stopped"))
+            raise
+        except LakehouseError as error:
             tell(ended(f"{run} failed", severity="critical", text=_first_line(error)))
             raise
         except Exception as error:
@@ -78,13 +81,14 @@ def send_test(settings: Settings) -> str:
 def resend(settings: Settings) -> tuple[int, int]:
     """Send the messages again that could not be delivered; gives how many were taken, and how many are left."""
     webhook, file = _required(settings), dead_letters(settings)
-    if not file.is_file():
-        return 0, 0
-    # Taken away first: a program that runs meanwhile writes a new one.
+    # Taken away first, as a program that runs meanwhile writes a new one; a call that was killed has left it there.
     mine = file.with_suffix(".resending")
-    with mine.open("a", encoding="utf-8") as gathered:
-        gathered.write(file.read_text(encoding="utf-8"))
-    file.unlink()
+    if file.is_file():
+        with mine.open("a", encoding="utf-8") as gathered:
+            gathered.write(file.read_text(encoding="utf-8"))
+        file.unlink()
+    if not mine.is_file():
+        return 0, 0
     left: list[str] = []
     lines = mine.read_text(encoding="utf-8").splitlines()
     for line in lines:

@@ -152,9 +152,10 @@ class Outbox:
     def __init__(self, webhook: Webhook, dead_letters: Path, per_minute: int, say: Callable[[str], None]) -> None:
         self._webhook, self._dead_letters, self._per_minute, self._say = webhook, dead_letters, per_minute, say
         self._waiting: deque[Message] = deque()
+        self._going: list[Message] = []
         self._sent_at: deque[float] = deque()
         self._changed = threading.Condition()
-        self._is_closed = False
+        self._is_closed = self._is_over = False
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
         self._thread.start()
 
@@ -171,17 +172,23 @@ class Outbox:
             self._changed.notify()
         self._thread.join(patience_seconds)
         with self._changed:
-            left = list(self._waiting)
+            # One that is just being sent may arrive as well: rather twice than never.
+            left, self._is_over = [*self._going, *self._waiting], True
             self._waiting.clear()
         self._bury(left, "the program ended")
 
     def _run(self) -> None:
         while messages := self._next():
             message = messages[0] if len(messages) == 1 else digest(messages)
+            reason = ""
             try:
                 self._webhook.send(message)
             except Undelivered as error:
-                self._bury(messages, str(error))
+                reason = str(error)
+            with self._changed:
+                is_mine, self._going = not self._is_over, []
+            if reason and is_mine:
+                self._bury(messages, reason)
 
     def _next(self) -> list[Message]:
         """The messages that are sent next, when there are some and their time has come; none after the end."""
@@ -191,11 +198,9 @@ class Outbox:
                     return []
                 self._changed.wait(pause if self._waiting else None)
             self._sent_at.append(time.monotonic())
-            if len(self._waiting) <= _MOST_SINGLE:
-                return [self._waiting.popleft()]
-            messages = list(self._waiting)
-            self._waiting.clear()
-            return messages
+            count = 1 if len(self._waiting) <= _MOST_SINGLE else len(self._waiting)
+            self._going = [self._waiting.popleft() for _ in range(count)]
+            return self._going
 
     def _pause(self) -> float:
         now = time.monotonic()

@@ -37,7 +37,6 @@ def test_a_run_tells_how_it_ended_and_what_it_found(settings: Settings, receiver
     [
         (StreamError("The stream silver_users stopped: the disk is full\n  at java…"), "the disk is full"),
         (ValueError("a value of somebody"), "ValueError"),
-        (KeyboardInterrupt(), "KeyboardInterrupt"),
     ],
 )
 def test_a_run_that_fails_says_why_and_fails(
@@ -50,6 +49,12 @@ def test_a_run_that_fails_says_why_and_fails(
     assert message["text"].endswith(text)
     assert "java" not in message["text"]
     assert "somebody" not in json.dumps(message)
+
+
+def test_a_run_that_is_stopped_is_no_failure(settings: Settings, receiver: Receiver) -> None:
+    with pytest.raises(KeyboardInterrupt), told(reached(settings, receiver), "stream"):
+        raise KeyboardInterrupt
+    assert [(message["title"], message["severity"]) for message in receiver.received] == [("stream was stopped", "")]
 
 
 def test_without_a_webhook_a_run_tells_nobody(settings: Settings) -> None:
@@ -77,6 +82,9 @@ def test_what_could_not_be_delivered_is_sent_again_later(
     assert receiver.received[-1] == receiver.received[0]
     assert not letters.exists()
     assert CliRunner().invoke(app, ["notify", "resend"]).output.strip() == "0 messages were taken, 0 are left"
+    # A call that was killed on the way has left them under another name.
+    letters.with_suffix(".resending").write_text(json.dumps(kept) + "\n", encoding="utf-8")
+    assert CliRunner().invoke(app, ["notify", "resend"]).output.strip() == "1 messages were taken, 0 are left"
 
 
 def test_the_webhook_can_be_tried(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:

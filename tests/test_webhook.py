@@ -163,3 +163,16 @@ def test_a_long_message_is_cut_to_what_the_receiver_takes(form: str, key: str, l
 def test_a_digest_of_several_kinds_says_so() -> None:
     found = digest([alert(1), alert(2, kind="run", severity="")])
     assert (found.kind, found.title, found.text) == ("digest", "2 messages", "high alert 1\nalert 2")
+
+
+def test_one_that_is_just_being_sent_when_the_program_ends_is_a_dead_letter_too(
+    receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.answers = [(429, {"Retry-After": "3"}), 404]
+    box = Outbox(hook(receiver), tmp_path / "dead.jsonl", 60, print)
+    box.put(alert(1))
+    box.put(alert(2))
+    box.close(patience_seconds=0.5)
+    box._thread.join(10)
+    letters = (tmp_path / "dead.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["key"] for line in letters] == ["e1", "e2"]
