@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from benchmarks.faults.broken_stream import forget_transactions
 from benchmarks.faults.checkpoint_faults import newest
-from benchmarks.faults.deliveries import Delivery, cut, deliveries
+from benchmarks.faults.deliveries import Delivery, deliveries
 from benchmarks.faults.half_way import is_one_clear_line
 from benchmarks.faults.landing import Landing
 from benchmarks.faults.points import (
@@ -40,7 +40,6 @@ from benchmarks.faults.verdict import Content, differing, judge
 from benchmarks.processes import Ending
 from lake import storage
 from lake.errors import StreamError
-from lake.inbox import is_visible
 from lake.settings import Settings, load_settings
 from spark_jobs import pipeline
 
@@ -138,52 +137,12 @@ def test_tables_differ_where_rows_or_hashes_do_and_an_absent_one_is_an_empty_one
     assert differing({}, {"d": Content(1, 1)}) == ["d"]
 
 
-def test_lines_are_cut_into_pieces_that_are_all_of_them_in_order() -> None:
-    lines = [str(number).encode() for number in range(10)]
-    assert [len(piece) for piece in cut(lines, 4)] == [3, 3, 3, 1]
-    assert [line for piece in cut(lines, 4) for line in piece] == lines
-    assert cut([], 4) == []
-
-
-def test_deliveries_are_in_the_order_of_their_times_and_users_come_midway(tmp_path: Path) -> None:
-    made = deliveries(tmp_path, files=20, rows=200, seed=7)
-    times = [delivery.modified_ns for delivery in made]
-    assert times == sorted(set(times))
-    feeds = [delivery.feed for delivery in made]
-    assert set(feeds) == {"users", "merchants", "transactions", "orders", "disputes"}
-    assert 0.2 * len(feeds) < feeds.index("users") < 0.6 * len(feeds)
-    names = [(delivery.feed, delivery.source.name) for delivery in made]
-    assert len(set(names)) == len(names)
-    assert all(is_visible(name) for _, name in names)
-    assert sum(delivery.source.stat().st_size == 0 for delivery in made) == 2
-
-
-def test_files_land_in_proportion_and_whole_or_on_purpose_in_halves(tmp_path: Path) -> None:
-    source = tmp_path / "made" / "a.jsonl"
-    source.parent.mkdir()
-    source.write_bytes(b"one\ntwo\n")
-    two = [Delivery("users", source, 10**18), Delivery("users", source.with_name("b.jsonl"), 2 * 10**18)]
-    source.with_name("b.jsonl").write_bytes(b"")
-    landing = Landing(tmp_path / "lake", two)
-    landing.land_up_to(0.1)
-    assert landing.landed == 0
-    landing.land_up_to(0.1, at_least=1)
-    landed = tmp_path / "lake" / "inbox" / "users" / "a.jsonl"
-    assert (landed.read_bytes(), landed.stat().st_mtime_ns, landing.is_done) == (b"one\ntwo\n", 10**18, False)
-    landing.land_up_to(1.0)
-    assert landing.is_done
-    broken = Landing(tmp_path / "broken", two[:1], is_in_place=True)
-    broken.land_up_to(1.0)
-    assert (tmp_path / "broken" / "inbox" / "users" / "a.jsonl").read_bytes() == b"one\n"
-    put(tmp_path / "broken" / "checkpoints" / "bronze" / "commits" / "0")
-    broken.finish()
-    assert (tmp_path / "broken" / "inbox" / "users" / "a.jsonl").read_bytes() == b"one\ntwo\n"
-
-
 def test_a_round_is_killed_by_the_clock_at_the_latest_when_a_whole_one_would_be_done() -> None:
     assert Aim(RANDOM, share=0.25).latest(20.0) == 5.0
-    assert Aim(OFFSETS_WRITTEN, share=0.0).latest(20.0) == 10.0
-    assert Aim(OFFSETS_WRITTEN, share=1.0).latest(20.0) == 20.0
+    assert Aim(OFFSETS_WRITTEN, share=0.1).latest(20.0) == 30.0
+    assert Aim(OFFSETS_WRITTEN, is_patient=True).latest(20.0) == math.inf
+    patient = islice(aims(7, (RANDOM,), is_patient=True), 9)
+    assert {(aim.command, aim.is_patient) for aim in patient} == {("stream", True)}
     assert Aim(RANDOM, share=0.25).latest(None) == math.inf
     assert Aim(OFFSETS_WRITTEN, place="silver_users").latest(20.0) == math.inf
     assert Aim(RANDOM, share=0.5, runs_on=True).latest(None) == sum(WATCHED_SECONDS) / 2

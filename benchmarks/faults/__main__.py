@@ -100,7 +100,7 @@ def _kill(
             kill_rounds(
                 bench.programs(lake, broken=broken),
                 bench.landing(lake, is_in_place=broken == "in_place"),
-                aims(seed, points),
+                aims(seed, points, is_patient=broken is not None),
                 kills,
                 record,
                 seed=seed,

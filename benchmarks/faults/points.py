@@ -31,8 +31,8 @@ SKIPS = (0, 0, 1, 1, 2, 3)
 # all its streams.
 WATCHED_SECONDS = (5.0, 45.0)
 BY_THE_CLOCK = "by the clock"
-# From this share of a whole round on, one that waits for a moment which may not come is killed where it is.
-_PATIENCE = 0.5
+# So many times what a whole round takes at least, one waits for a moment that may not come.
+_PATIENCE = 1.5
 # A folder's time moves on in ticks of the kernel: after a change, what follows in the same tick would not show.
 _TICK_SECONDS = 0.02
 # The first commit makes a table; what a micro-batch writes are the others.
@@ -72,6 +72,7 @@ class Aim:
 
     `share` (0 to 1) says when a moment by the clock comes: it is the moment of a point without places, and ends the
     waiting for others. With `runs_on` the streams run until they are killed, side by side, instead of draining in turn.
+    One that `is_patient` is killed at its point or not at all.
     """
 
     point: Point
@@ -79,6 +80,7 @@ class Aim:
     share: float = 0.0
     place: str | None = None
     runs_on: bool = False
+    is_patient: bool = False
 
     @property
     def command(self) -> str:
@@ -96,14 +98,12 @@ class Aim:
 
         A place is waited for in any case.
         """
-        if self.place is not None:
+        if self.is_patient or self.place is not None:
             return math.inf
-        if self.command == "watch":
-            return WATCHED_SECONDS[0] + self.share * (WATCHED_SECONDS[1] - WATCHED_SECONDS[0])
-        if whole_seconds is None:
+        if self.command != "watch" and whole_seconds is None:
             return math.inf
-        share = _PATIENCE + (1 - _PATIENCE) * self.share if self.point.pattern else self.share
-        return share * whole_seconds
+        first, last = WATCHED_SECONDS if self.command == "watch" else (0.0, whole_seconds or 0.0)
+        return last * _PATIENCE if self.point.pattern else first + self.share * (last - first)
 
 
 def _offsets(root: Path) -> list[Place]:
@@ -159,13 +159,16 @@ DURING_OPTIMIZE = Point(
 POINTS = (RANDOM, OFFSETS_WRITTEN, BETWEEN_TWO_TABLES, COMMITTED_NOT_NOTED, DURING_OPTIMIZE)
 
 
-def aims(seed: int, points: Sequence[Point] = POINTS) -> Iterator[Aim]:
-    """Aims without end, the same for the same seed; all points come up equally often, in an order by chance."""
+def aims(seed: int, points: Sequence[Point] = POINTS, *, is_patient: bool = False) -> Iterator[Aim]:
+    """Aims without end, the same for the same seed; all points come up equally often, in an order by chance.
+
+    Patient ones are for streams that drain, and for their points only.
+    """
     chance = np.random.default_rng(seed)
     while True:
         for number in chance.permutation(len(points)):
             skip, share, runs_on = int(chance.choice(SKIPS)), float(chance.random()), bool(chance.random() < 0.5)
-            yield Aim(points[number], skip=skip, share=share, runs_on=runs_on)
+            yield Aim(points[number], skip, share, runs_on=runs_on and not is_patient, is_patient=is_patient)
 
 
 def unnoted(root: Path) -> list[str]:
