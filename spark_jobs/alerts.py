@@ -56,7 +56,7 @@ def _batch_writer(settings: Settings, rules: RuleBook) -> Callable[[DataFrame, i
         ranges, has_changed = ranges_and_any(latest, ~F.col("is_insert"))
         if ranges:
             silver = storage.read(spark, settings, SOURCE).where(ranges.condition())
-            fields = silver.select("event_id", *_FIELDS)
+            fields = silver.select("event_id", *watched.FIELDS[TRANSACTIONS.name])
             events = latest.join(fields, on="event_id", how="inner")
             fired = evaluate(events, rules.current(), TRANSACTIONS.name).persist()
             transaction = Transaction(storage.query_id(spark, settings, QUERY), batch_id)
@@ -68,9 +68,6 @@ def _batch_writer(settings: Settings, rules: RuleBook) -> Callable[[DataFrame, i
         latest.unpersist()
 
     return write
-
-
-_FIELDS = [name for name in watched.FIELDS[TRANSACTIONS.name] if name not in USER_5M.column_names]
 
 
 def _latest(changes: DataFrame) -> DataFrame:

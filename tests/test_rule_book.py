@@ -11,16 +11,7 @@ import pytest
 from lake.errors import RuleError
 from lake.settings import load_settings
 from spark_jobs.rules.book import RuleBook
-
-GOOD = """
-rules:
-  - name: many
-    watches: transactions
-    condition: txn_count_5m > 1
-    severity: low
-    state: active
-    reason: "{txn_count_5m} payments"
-"""
+from tests.rule_text import GOOD
 
 
 @pytest.fixture

@@ -12,17 +12,9 @@ from lake.errors import RuleError
 from lake.settings import load_settings
 from spark_jobs.rules.files import MOST_BYTES, load_rules
 from spark_jobs.rules.rule_set import Example, RuleSet, Thresholds
+from tests.rule_text import GOOD
 from tests.watched import NOW
 
-GOOD = """
-rules:
-  - name: many
-    watches: transactions
-    condition: txn_count_5m > 1
-    severity: low
-    state: active
-    reason: "{txn_count_5m} payments"
-"""
 FULL = """
 review_at: 30
 block_at: 60

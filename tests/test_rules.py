@@ -13,7 +13,7 @@ from lake.catalog import ALERTS
 from lake.settings import load_settings
 from spark_jobs.rules.evaluate import evaluate
 from spark_jobs.rules.examples import tried, without
-from spark_jobs.rules.files import load_rules
+from spark_jobs.rules.files import load_rules, read_rules
 from spark_jobs.rules.rule_set import Example, Rule, RuleSet, Thresholds
 from tests.watched import events
 
@@ -35,6 +35,14 @@ def test_each_shipped_rule_fires_and_keeps_quiet_on_its_own_examples(spark: Spar
     found = tried(spark, SHIPPED.rules)
     assert {one.rule.name for one in found} == {rule.name for rule in SHIPPED.rules}
     assert [(one.rule.name, one.example) for one in found if not one.is_right] == []
+
+
+def test_the_rule_of_the_documents_is_right(spark: SparkSession, tmp_path: Path) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "rules.md").read_text(encoding="utf-8")
+    file = tmp_path / "rules.yml"
+    file.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    [rule] = read_rules([file]).rules
+    assert [one.is_right for one in tried(spark, [rule])] == [True, True]
 
 
 def test_an_example_that_a_rule_does_not_fit_is_seen(spark: SparkSession) -> None:

@@ -13,19 +13,15 @@ from typer.testing import CliRunner
 
 from lake.errors import RuleError
 from risklake.cli import app
+from tests.rule_text import GOOD
 
-RULE = """
-rules:
-  - name: many
-    watches: transactions
-    condition: txn_count_5m > 1
-    severity: low
-    state: active
-    reason: "{txn_count_5m} payments"
-    tests:
+RULE = (
+    GOOD
+    + """    tests:
       - fires: {txn_count_5m: 2}
       - quiet: {txn_count_5m: 2}
 """
+)
 
 
 @pytest.fixture

@@ -37,9 +37,9 @@ class Rule:
     """One rule: fires where `condition` is true of an event of the feed that it `watches`.
 
     A `shadow` rule is evaluated and stored, and raises nothing. `weight` is what it adds to the score of the event (0
-    to 100). Of the alerts on one `entity` that follow each other within `cool_down`, the first one is raised.
-    `when_missing` says what a condition means that a missing value leaves open. `reason` is given as its pieces, of
-    which each is a text, or the name of a column whose value stands there.
+    to 100), `entity` what its alerts are about. `cool_down` is how long alerts on one entity belong together; nothing
+    groups them yet. `when_missing` says what a condition means that a missing value leaves open. `reason` is given as
+    its pieces, of which each is a text, or the name of a column whose value stands there.
     """
 
     name: str
