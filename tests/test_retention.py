@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from spark_jobs.reconciliation import Status, close_run
 from spark_jobs.retention import expire
 
 YEARS_AGO = timedelta(days=800)
-TODAY = datetime.now(UTC).date()
 TABLES = ("bronze.transactions", "silver.transactions", QUARANTINE.name, DUPLICATES.name, USER_5M.name, ALERTS.name)
 
 
@@ -42,6 +41,15 @@ def make_old(spark: SparkSession, settings: Settings) -> None:
         storage.update_where(spark, settings, name, F.lit(True), changes)
     changes = {"inputs_arrived_at": F.expr("inputs_arrived_at - interval 800 days")}
     storage.update_where(spark, settings, USER_5M.name, F.lit(True), changes)
+
+
+def last_day(spark: SparkSession, settings: Settings) -> date:
+    """The day on which the newest lines came: not always the clock's, which may have passed midnight since."""
+    return storage.read(spark, settings, "bronze.transactions").agg(F.max("arrival_date")).collect()[0][0]
+
+
+def day_after(spark: SparkSession, settings: Settings) -> date:
+    return last_day(spark, settings) + timedelta(days=1)
 
 
 def rows(spark: SparkSession, settings: Settings) -> dict[str, int]:
@@ -62,10 +70,10 @@ def aged(
     land([json.dumps(user)], "users.jsonl", feed="users")
     drain(spark, settings)
     make_old(spark, settings)
-    target = settings.local_path("archive", "transactions", str(TODAY - YEARS_AGO), archived.name)
+    target = settings.local_path("archive", "transactions", str(last_day(spark, settings)), archived.name)
     target.parent.mkdir(parents=True)
     archived.rename(target)
-    land([transaction("new", event_time=f"{TODAY}T00:00:00Z")], "new.jsonl")
+    land([transaction("new", event_time="2026-01-05T00:00:00Z")], "new.jsonl")
     status = drain(spark, settings)
     assert status.is_consistent, status.as_dict()
     assert status.feeds["transactions"].lines == 9
@@ -91,7 +99,7 @@ def killed_at(write: int, spark: SparkSession, settings: Settings, monkeypatch: 
                             (Path, "unlink"), (shutil, "rmtree")):  # fmt: skip
             patch.setattr(place, call, dying(getattr(place, call)))
         try:
-            expire(spark, settings, TODAY + timedelta(days=1))
+            expire(spark, settings, day_after(spark, settings))
         except KeyboardInterrupt:
             return True
     return False
@@ -102,7 +110,7 @@ def test_what_has_outlived_its_time_goes_from_everywhere_and_a_kill_at_any_write
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     assert rows(spark, aged)[ALERTS.name] > 0
-    assert expire(spark, replace(aged, retention_days=0), TODAY + timedelta(days=1)) == {}
+    assert expire(spark, replace(aged, retention_days=0), day_after(spark, aged)) == {}
     land([transaction(f"waiting{n}") for n in range(3)], "waiting.jsonl")
     kept = {"lines": 4, "bronze": 1, "silver": 1, "quarantined": 0, "duplicates": 0, "on_their_way": 3, "difference": 0}
     write = 1
@@ -134,10 +142,11 @@ def test_the_clock_alone_lets_nothing_go_nor_a_decision_that_was_begun(
 ) -> None:
     land([transaction("a")])
     pipeline.run(spark, settings, continuous=False)
-    assert expire(spark, settings, TODAY + YEARS_AGO) == {}
+    years_later = last_day(spark, settings) + YEARS_AGO
+    assert expire(spark, settings, years_later) == {}
     storage.ensure_tables(spark, settings, [RETENTION.name])
     assert close_run(spark, settings).is_consistent
-    assert expire(spark, settings, TODAY + YEARS_AGO) == {}
+    assert expire(spark, settings, years_later) == {}
     assert storage.read(spark, settings, "bronze.transactions").count() == 1
 
 
@@ -151,7 +160,7 @@ def test_nothing_goes_before_silver_has_decided_about_it(
     storage.update_where(spark, settings, "bronze.transactions", F.lit(True), changes)
     land([transaction("b")], "b.jsonl")
     pipeline.run(spark, settings, continuous=False, jobs=["bronze"])
-    assert expire(spark, settings, TODAY + timedelta(days=1)) == {}
+    assert expire(spark, settings, day_after(spark, settings)) == {}
     assert storage.read(spark, settings, "bronze.transactions").count() == 2
 
 
