@@ -19,6 +19,7 @@ from benchmarks.faults.checkpoint_faults import newest
 from benchmarks.faults.deliveries import Delivery, deliveries
 from benchmarks.faults.half_way import is_one_clear_line
 from benchmarks.faults.landing import Landing
+from benchmarks.faults.plan import Plan
 from benchmarks.faults.points import (
     BETWEEN_TWO_TABLES,
     COMMITTED_NOT_NOTED,
@@ -151,6 +152,11 @@ def test_a_round_is_killed_by_the_clock_at_the_latest_when_a_whole_one_would_be_
     for seconds in (30.0, 20.0, 25.0):
         record.note_whole("stream", seconds)
     assert record.whole_seconds == {"stream": 20.0}
+
+
+def test_kills_are_shared_among_lakes_side_by_side() -> None:
+    assert Plan("killed", 200, seed=7).shares == {"killed": 200}
+    assert Plan("killed", 7, seed=7, lakes=2).shares == {"killed-1": 4, "killed-2": 3}
 
 
 def test_kills_are_counted_by_point_and_place() -> None:

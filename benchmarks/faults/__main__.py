@@ -23,11 +23,11 @@ from benchmarks.faults.deliveries import deliveries
 from benchmarks.faults.findings import Finding
 from benchmarks.faults.half_way import HalfWay
 from benchmarks.faults.others import OTHERS, faced
-from benchmarks.faults.points import BETWEEN_TWO_TABLES, POINTS, aims
+from benchmarks.faults.plan import Plan
 from benchmarks.faults.report import show_finding, show_kills, show_verdict
-from benchmarks.faults.rounds import Record, Strike, kill_rounds
+from benchmarks.faults.rounds import Record, Strike
 from benchmarks.faults.verdict import Verdict
-from benchmarks.processes import HarnessError, as_command
+from benchmarks.processes import as_command
 from lake.errors import UsageError
 from lake.progress import Stages
 
@@ -37,6 +37,7 @@ PROVING_KILLS = 3
 def main(
     kills: Annotated[int, typer.Option(help="How often to kill", min=1)] = 200,
     minutes: Annotated[float, typer.Option(help="Kill no more after so many minutes, and judge", min=0)] = 0,
+    lakes: Annotated[int, typer.Option(help="Share the kills among so many lakes side by side", min=1)] = 1,
     files: Annotated[int, typer.Option(help="About how many files are delivered", min=20)] = 60,
     rows: Annotated[int, typer.Option(help="Payments in them", min=100)] = 2400,
     seed: Annotated[int, typer.Option(help="Seed of the payments, the points and their order")] = 7,
@@ -62,7 +63,8 @@ def main(
         elif prove:
             is_good = _prove(bench, seed, stages, figures)
         else:
-            is_good = _kill(bench, "killed", kills, seed, broken or None, stages, figures, minutes * 60 or math.inf)
+            until = time.monotonic() + (minutes * 60 or math.inf)
+            is_good = _kill(bench, Plan("killed", kills, seed, lakes, broken or None, until), stages, figures)
     finally:
         bench.close()
     figures |= {"seconds": round(time.monotonic() - began, 1), "date": datetime.now(UTC).date().isoformat()}
@@ -75,54 +77,34 @@ def main(
     raise typer.Exit(not is_good)
 
 
-def _kill(
-    bench: Bench,
-    lake: str,
-    kills: int,
-    seed: int,
-    broken: str | None,
-    stages: Stages,
-    figures: dict[str, Any],
-    seconds: float = math.inf,
-) -> bool:
-    """Rounds of kills on one lake, and the verdict."""
-    # A defect of the writes shows only where one is done again, and versions are merged in any case.
-    points = (BETWEEN_TWO_TABLES,) if broken else POINTS
+def _kill(bench: Bench, plan: Plan, stages: Stages, figures: dict[str, Any]) -> bool:
+    """Rounds of kills on one lake or several side by side, and the verdict on each."""
     began = time.monotonic()
-    with stages.stage(lake, "kills", total=kills) as update:
+    with stages.stage(plan.name, "kills", total=plan.kills) as update:
 
-        def report(strike: Strike | None, done: int) -> None:
-            stages.console.print(f"  {done:>4}  {strike or 'the round ended before its point'}", highlight=False)
+        def report(lake: str, strike: Strike | None, done: int) -> None:
+            said = f"{lake} {done:>4}  {strike or 'the round ended before its point'}"
+            stages.console.print(f"  {said}", highlight=False)
             update(done)
 
-        record = Record()
-        try:
-            kill_rounds(
-                bench.programs(lake, broken=broken),
-                bench.landing(lake, is_in_place=broken == "in_place"),
-                aims(seed, points, is_patient=broken is not None),
-                kills,
-                record,
-                seed=seed,
-                until=began + seconds,
-                report=report,
-            )
-        except HarnessError as error:
-            stages.console.print(f"{lake}: {error}", style="red", highlight=False)
-            if not record.complaints:
-                raise
-    with stages.stage("verdict"):
-        verdict = bench.verdict(lake)
-    show_kills(record)
-    show_verdict(verdict, record.complaints)
-    figures[lake] = _figures(record, verdict, time.monotonic() - began)
-    return verdict.is_equal and not record.complaints
+        records = plan.carry_out(bench, report)
+    is_good = True
+    for lake, record in records.items():
+        with stages.stage(f"verdict on {lake}"):
+            verdict = bench.verdict(lake)
+        show_kills(record)
+        show_verdict(verdict, record.complaints)
+        figures[lake] = _figures(record, verdict, time.monotonic() - began)
+        is_good = is_good and verdict.is_equal and not record.complaints
+    return is_good
 
 
 def _prove(bench: Bench, seed: int, stages: Stages, figures: dict[str, Any]) -> bool:
     """Whether the harness sees every defect that is made on purpose."""
     missed = [
-        defect for defect in DEFECTS if _kill(bench, f"broken-{defect}", PROVING_KILLS, seed, defect, stages, figures)
+        defect
+        for defect in DEFECTS
+        if _kill(bench, Plan(f"broken-{defect}", PROVING_KILLS, seed, broken=defect), stages, figures)
     ]
     for defect in DEFECTS:
         said = "[bold red]not seen: the harness is blind to it" if defect in missed else "[green]seen, as it must be"
