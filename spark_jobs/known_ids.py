@@ -89,9 +89,10 @@ class KnownIds:
             if files is None:
                 return False
             for file in files:
-                if not (folder / file).is_file():  # compacted and cleaned up since
+                try:
+                    rows = pq.read_table(folder / file, columns=columns)
+                except FileNotFoundError:  # compacted and cleaned up since
                     return False
-                rows = pq.read_table(folder / file, columns=columns)
                 self._add(rows[columns[0]].to_pylist(), rows[columns[1]].cast("timestamp[us]").cast("int64").to_numpy())
             self._version = version
         return True

@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from benchmarks.faults import plan
+from benchmarks.faults.__main__ import _kill
+from benchmarks.faults.bench import Bench
 from benchmarks.faults.broken_stream import forget_transactions
 from benchmarks.faults.checkpoint_faults import newest
 from benchmarks.faults.deliveries import Delivery, deliveries
@@ -37,10 +40,11 @@ from benchmarks.faults.points import (
 )
 from benchmarks.faults.programs import ORPHANS, Programs
 from benchmarks.faults.rounds import Record, Strike, one_round
-from benchmarks.faults.verdict import Content, differing, judge
-from benchmarks.processes import Ending
+from benchmarks.faults.verdict import Content, Verdict, differing, judge
+from benchmarks.processes import Ending, HarnessError
 from lake import storage
 from lake.errors import StreamError
+from lake.progress import Stages
 from lake.settings import Settings, load_settings
 from spark_jobs import pipeline
 
@@ -159,6 +163,25 @@ def test_kills_are_shared_among_lakes_side_by_side() -> None:
     assert Plan("killed", 7, seed=7, lakes=2).shares == {"killed-1": 4, "killed-2": 3}
 
 
+def test_a_lake_whose_rounds_come_to_no_end_proves_no_defect_and_the_others_are_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def rounds(programs: Programs, landing: Landing, aims: object, kills: int, record: Record, **more: Any) -> None:
+        for number in range(kills):
+            record.strikes.append(Strike("random", "by the clock", float(number), []))
+            more["report"](record.strikes[-1], number + 1)
+        if programs.lake.name.endswith("-2"):
+            record.note(Ending(1, 1.0, "ImportError: no module"))
+
+    monkeypatch.setattr(plan, "kill_rounds", rounds)
+    monkeypatch.setattr(Bench, "verdict", lambda self, lake: Verdict({}, [], []))
+    figures: dict[str, Any] = {}
+    with pytest.raises(HarnessError, match="lake-2: A program failed with exit code 1: ImportError: no module"):
+        _kill(Bench(tmp_path, []), Plan("lake", 5, seed=7, lakes=2), Stages(), figures)
+    assert {lake: found["kills"] for lake, found in figures.items()} == {"lake-1": 3, "lake-2": 2}
+    assert "5  random" in capsys.readouterr().err
+
+
 def test_kills_are_counted_by_point_and_place() -> None:
     record = Record(
         [Strike("random", "by the clock", 1.0, []), *2 * [Strike("offsets_written", "bronze", 2.0, ["bronze"])]]
@@ -166,6 +189,9 @@ def test_kills_are_counted_by_point_and_place() -> None:
     assert record.by_point() == {"offsets_written": {"bronze": 2}, "random": {"by the clock": 1}}
     record.note(Ending(7, 1.0, "counting\nrisklake: Lines are lost\n"))
     assert record.complaints == ["exit code 7: risklake: Lines are lost"]
+    with pytest.raises(HarnessError, match="exit code 1"):
+        record.note(Ending(1, 1.0, "ImportError\n"))
+    assert len(record.complaints) == 1, "a program that cannot run has not complained of a line"
 
 
 @pytest.mark.parametrize(

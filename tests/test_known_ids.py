@@ -94,6 +94,10 @@ def test_a_log_that_is_gone_and_too_many_ids_lead_back_to_silver(
     append(spark, settings, ("c", NOON))
     monkeypatch.setattr(known_ids.TableLog, "files_of", lambda self, version: None)
     assert asked(spark, known, "b", "c") == [NOON.replace(second=0)]
+    # A file that compaction has replaced and VACUUM removed, perhaps a moment ago.
+    append(spark, settings, ("d", NOON))
+    monkeypatch.setattr(known_ids.TableLog, "files_of", lambda self, version: ["gone.parquet"])
+    assert asked(spark, known, "d") == [NOON.replace(second=0)]
     monkeypatch.setattr(known_ids, "MOST_IDS", 2)
     assert asked(spark, known, "a") is None
     monkeypatch.setattr(KnownIds, "_begin", None)

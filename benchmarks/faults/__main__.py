@@ -27,7 +27,7 @@ from benchmarks.faults.plan import Plan
 from benchmarks.faults.report import show_finding, show_kills, show_verdict
 from benchmarks.faults.rounds import Record, Strike
 from benchmarks.faults.verdict import Verdict
-from benchmarks.processes import as_command
+from benchmarks.processes import HarnessError, as_command
 from lake.errors import UsageError
 from lake.progress import Stages
 
@@ -78,7 +78,10 @@ def main(
 
 
 def _kill(bench: Bench, plan: Plan, stages: Stages, figures: dict[str, Any]) -> bool:
-    """Rounds of kills on one lake or several side by side, and the verdict on each."""
+    """Rounds of kills on one lake or several side by side, and the verdict on each.
+
+    Raises `HarnessError` where one came to no end: a defect is not seen by that.
+    """
     began = time.monotonic()
     with stages.stage(plan.name, "kills", total=plan.kills) as update:
 
@@ -96,6 +99,8 @@ def _kill(bench: Bench, plan: Plan, stages: Stages, figures: dict[str, Any]) -> 
         show_verdict(verdict, record.complaints)
         figures[lake] = _figures(record, verdict, time.monotonic() - began)
         is_good = is_good and verdict.is_equal and not record.complaints
+    if failures := [f"{lake}: {record.failure}" for lake, record in records.items() if record.failure]:
+        raise HarnessError("; ".join(failures))
     return is_good
 
 

@@ -41,20 +41,21 @@ class Plan:
         return {f"{self.name}-{number + 1}": each + (number < more) for number in range(self.lakes)}
 
     def carry_out(self, bench: Bench, report: Report) -> dict[str, Record]:
-        """Kill and drain; gives what happened to each lake, a program that failed among its complaints."""
-        lock, done = Lock(), [0]
+        """Kill and drain; gives what happened to each lake."""
+        lock, done = Lock(), 0
 
         def told(lake: str, strike: Strike | None, _: int) -> None:
+            nonlocal done
             with lock:
-                done[0] += strike is not None
-                report(lake, strike, done[0])
+                done += strike is not None
+                report(lake, strike, done)
 
         with ThreadPoolExecutor(self.lakes) as pool:
-            of_lakes = [
-                pool.submit(self._kill, bench, lake, kills, self.seed + number, partial(told, lake))
+            running = {
+                lake: pool.submit(self._kill, bench, lake, kills, self.seed + number, partial(told, lake))
                 for number, (lake, kills) in enumerate(self.shares.items())
-            ]
-            return dict(zip(self.shares, [of_lake.result() for of_lake in of_lakes], strict=True))
+            }
+            return {lake: one.result() for lake, one in running.items()}
 
     def _kill(
         self, bench: Bench, lake: str, kills: int, seed: int, report: Callable[[Strike | None, int], None]
@@ -74,5 +75,6 @@ class Plan:
                 report=report,
             )
         except HarnessError as error:
-            record.complaints = record.complaints or [str(error)]
+            # The other lakes are judged all the same.
+            record.failure = str(error)
         return record

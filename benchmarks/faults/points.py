@@ -100,9 +100,9 @@ class Aim:
         """
         if self.is_patient or self.place is not None:
             return math.inf
-        if self.command != "watch" and whole_seconds is None:
+        first, last = WATCHED_SECONDS if self.command == "watch" else (0.0, whole_seconds)
+        if last is None:
             return math.inf
-        first, last = WATCHED_SECONDS if self.command == "watch" else (0.0, whole_seconds or 0.0)
         return last * _PATIENCE if self.point.pattern else first + self.share * (last - first)
 
 
