@@ -13,6 +13,8 @@ COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --universal --python-v
 INPUT ?=
 LAKE ?=
 ARGS ?=
+# Each has a Spark session of its own (up to 4 GiB); 0 runs all tests in one process.
+WORKERS ?= 2
 
 help: ## Print this help
 	@echo "Usage: make TARGET [ARGS='more arguments']"
@@ -26,8 +28,8 @@ setup: ## Make .venv with all that is needed; done once, then takes no time
 demo: setup ## Run the whole line on made or given events: INPUT=DIR LAKE=DIR ARGS=...
 	@$(BIN)/risklake demo $(if $(INPUT),--input "$(INPUT)") $(if $(LAKE),--lake "$(LAKE)") $(ARGS)
 
-test: setup ## Run the tests: ARGS='-k mask'
-	@$(BIN)/pytest $(ARGS)
+test: setup ## Run the tests, in two processes: ARGS='-k mask' WORKERS=0
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .

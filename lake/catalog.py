@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pyspark.sql.types import (
-    BooleanType,
+    ArrayType,
     DateType,
-    DecimalType,
     DoubleType,
     IntegerType,
     LongType,
@@ -14,60 +13,68 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from lake import order_features
 from lake.feed import MONEY
 from lake.feed_tables import DUPLICATES, ORPHANS, QUARANTINE, bronze_table, history_table, silver_table
 from lake.feeds import FEEDS
-from lake.monitoring_tables import FILES, INGESTION, RELEASES, RETENTION, STREAMS, UNKNOWN_FIELDS
+from lake.monitoring_tables import FEATURE_PARITY, FILES, INGESTION, RELEASES, RETENTION, STREAMS, UNKNOWN_FIELDS
 from lake.table import Column, Table
+from lake.transaction_features import FEATURES
+
+_WRITING = (
+    Column(
+        "inputs_arrived_at",
+        TimestampType(),
+        "Arrival of the line that made this row, or that last changed it (UTC)",
+        nullable=False,
+    ),
+    Column("updated_at", TimestampType(), "When this row was written, or last changed (UTC)", nullable=False),
+)
+
+_BOOKKEEPING = tuple(column.name for column in _WRITING)
 
 USER_5M = Table(
     name="features.user_5m",
-    meaning="What was known of a user at each of its transactions: the trailing five minutes, by event time",
+    meaning="What was known of a user at each of its transactions, by event time: the trailing five minutes, and more",
     grain="one row an accepted transaction",
     keys=("event_id",),
     columns=(
         Column("event_id", StringType(), "The transaction", nullable=False),
-        Column("user_id", StringType(), "Whose five minutes", nullable=False),
-        Column("event_time", TimestampType(), "End of the window, included (UTC)", nullable=False),
+        Column("user_id", StringType(), "Whose transaction", nullable=False),
+        Column(
+            "event_time", TimestampType(), "When it happened: the end of all windows, included (UTC)", nullable=False
+        ),
         Column("event_date", DateType(), "UTC date of `event_time`", nullable=False),
-        Column(
-            "txn_count_5m",
-            LongType(),
-            "Transactions in (event_time - 5 min, event_time], itself included",
-            nullable=False,
-        ),
-        Column(
-            "amount_sum_5m",
-            DecimalType(28, 4),
-            "Sum of their amounts, not converted between currencies",
-            nullable=False,
-        ),
-        Column("amount_mean_5m", DoubleType(), "Mean of their amounts", nullable=False),
-        Column("amount_max_5m", MONEY, "Largest of their amounts", nullable=False),
-        Column("amount_std_5m", DoubleType(), "Sample standard deviation of their amounts; null for a single one"),
-        Column("distinct_merchants_5m", IntegerType(), "Different merchants among them", nullable=False),
-        Column("distinct_countries_5m", IntegerType(), "Different countries among them", nullable=False),
-        Column(
-            "seconds_since_previous",
-            DoubleType(),
-            "Seconds since the user's previous transaction (by event time, then event id), at least 0; "
-            "null if there is none in the 30 days before",
-        ),
-        Column(
-            "country_changed",
-            BooleanType(),
-            "Whether that previous transaction was in another country; null if there is none",
-        ),
-        Column(
-            "inputs_arrived_at",
-            TimestampType(),
-            "Latest arrival among the lines that these values depend on (UTC)",
-            nullable=False,
-        ),
+        *(feature.column for feature in FEATURES),
+        *_WRITING,
     ),
     partition_by=("event_date",),
     expires=True,
     change_feed=True,
+    bookkeeping=_BOOKKEEPING,
+    written_by="spark_jobs/features.py",
+)
+
+ORDERS = Table(
+    name="features.orders",
+    meaning="What was known of a user, and of equal orders, at each order, by event time",
+    grain="one row an accepted order",
+    keys=("event_id",),
+    columns=(
+        Column("event_id", StringType(), "The order", nullable=False),
+        Column("user_id", StringType(), "Whose order", nullable=False),
+        Column(
+            "event_time", TimestampType(), "When it was made: the end of all windows, included (UTC)", nullable=False
+        ),
+        Column("event_date", DateType(), "UTC date of `event_time`", nullable=False),
+        *(feature.column for feature in order_features.FEATURES),
+        *_WRITING,
+    ),
+    partition_by=("event_date",),
+    expires=True,
+    change_feed=True,
+    is_on_demand=True,
+    bookkeeping=_BOOKKEEPING,
     written_by="spark_jobs/features.py",
 )
 
@@ -94,6 +101,7 @@ ALERTS = Table(
             "reason",
             nullable=False,
         ),
+        Column("cool_down_s", IntegerType(), "Seconds after which another alert on the entity opens a new case", False),
         Column("weight", IntegerType(), "Points that the rule adds to the score of the event (0 to 100)", False),
         Column(
             "score",
@@ -105,12 +113,112 @@ ALERTS = Table(
         Column("reason", StringType(), "The reason in words", nullable=False),
         Column("fired_on", MapType(StringType(), StringType()), "The values that fired the rule", nullable=False),
         Column("rule_set", StringType(), "Version of the rule set that was in force", nullable=False),
-        Column(
-            "inputs_arrived_at", TimestampType(), "Latest arrival among the lines it depends on (UTC)", nullable=False
-        ),
+        *_WRITING,
     ),
     partition_by=("event_date",),
     expires=True,
+    change_feed=True,
+    bookkeeping=_BOOKKEEPING,
+    written_by="spark_jobs/alerts.py",
+)
+
+CASES = Table(
+    name="alerts.cases",
+    meaning="Cases: the open alerts on one user, device or product that belong together, such as those of one attack",
+    grain="one row a case: alerts on one entity, each within its cool-down of the one before it",
+    keys=("case_id",),
+    columns=(
+        Column("case_id", StringType(), "Follows from the entity and the first alert of the case", nullable=False),
+        Column("entity", StringType(), "What the case is about: user_id, merchant_id, device_id…", nullable=False),
+        Column("entity_id", StringType(), "Which one of them", nullable=False),
+        Column("began_at", TimestampType(), "Event time of its first alert (UTC)", nullable=False),
+        Column("event_date", DateType(), "UTC date of `began_at`", nullable=False),
+        Column("last_at", TimestampType(), "Event time of its last alert so far (UTC)", nullable=False),
+        Column("alerts", LongType(), "Alerts in it", nullable=False),
+        Column("events", LongType(), "Different events that they are on", nullable=False),
+        Column("severity", StringType(), "Highest severity among them", nullable=False),
+        Column("score", IntegerType(), "Highest score of an event among them (0 to 100)", nullable=False),
+        Column("decision", StringType(), "Strongest decision on an event among them", nullable=False),
+        Column("rules", ArrayType(StringType(), True), "Rules that fired, sorted", nullable=False),
+        Column("typologies", ArrayType(StringType(), True), "Kinds of attack they look for, sorted", nullable=False),
+        Column("reason", StringType(), "Reason of the earliest alert with the highest score", nullable=False),
+        Column("updated_at", TimestampType(), "When this row was written, or last changed (UTC)", nullable=False),
+    ),
+    partition_by=("event_date",),
+    change_feed=True,
+    is_on_demand=True,
+    bookkeeping=("updated_at",),
+    written_by="spark_jobs/cases.py",
+)
+
+DISPOSITIONS = Table(
+    name="alerts.dispositions",
+    meaning="What analysts found out about events with alerts; the latest word on an event is a label of the model",
+    grain="one row a decision about an event",
+    keys=("event_id", "decided_at"),
+    columns=(
+        Column("event_id", StringType(), "The transaction or order", nullable=False),
+        Column("label", StringType(), "`fraud` or `genuine`", nullable=False),
+        Column("case_id", StringType(), "Case that was closed with it; null for an event by itself"),
+        Column("decided_at", TimestampType(), "When it was decided (UTC)", nullable=False),
+        Column("note", StringType(), "Why, in words; null if nothing was said"),
+    ),
+    is_on_demand=True,
+    written_by="risklake/dispositions.py",
+)
+
+_JUDGED = (
+    Column("score", IntegerType(), "Points of the active rules that fired on it, at most 100", nullable=False),
+    Column("rules", ArrayType(StringType(), True), "Names of these rules, sorted", nullable=False),
+    Column("reasons", ArrayType(StringType(), True), "Their reasons in words, in this order", nullable=False),
+    Column("rule_set", StringType(), "Version of the rule set that was in force", nullable=False),
+)
+
+PROCESSED_ORDERS = Table(
+    name="alerts.processed_orders",
+    meaning="Orders as the rules have judged them",
+    grain="one row an accepted order",
+    keys=("order_id",),
+    columns=(
+        Column("order_id", StringType(), "The order", nullable=False),
+        Column("user_id", StringType(), "Who orders", nullable=False),
+        Column("product_id", StringType(), "What is ordered", nullable=False),
+        Column("quantity", IntegerType(), "How many of the product", nullable=False),
+        Column("amount_numeric", MONEY, "Amount of the order", nullable=False),
+        Column("amount_currency", StringType(), "ISO 4217 code that the amount was written with; null if none"),
+        Column("country", StringType(), "ISO 3166-1 alpha-2 code of where the order comes from", nullable=False),
+        Column("event_ts", TimestampType(), "When the order was made (UTC)", nullable=False),
+        Column("event_date", DateType(), "UTC date of `event_ts`", nullable=False),
+        Column("source", StringType(), "Where the order came from", nullable=False),
+        Column("status", StringType(), "`Fraud` where the rules say block, otherwise `Genuine`", nullable=False),
+        Column("decision", StringType(), "`approve`, `review` or `block`, by the score", nullable=False),
+        *_JUDGED,
+        *_WRITING,
+    ),
+    partition_by=("event_date",),
+    expires=True,
+    is_on_demand=True,
+    bookkeeping=_BOOKKEEPING,
+    written_by="spark_jobs/alerts.py",
+)
+
+FRAUD_ALERT = Table(
+    name="alerts.fraud_alert",
+    meaning="Orders that the rules have judged to be fraud, and why",
+    grain="one row an order whose status is Fraud",
+    keys=("order_id",),
+    columns=(
+        Column("order_id", StringType(), "The order", nullable=False),
+        Column("user_id", StringType(), "Who orders", nullable=False),
+        Column("event_ts", TimestampType(), "When the order was made (UTC)", nullable=False),
+        Column("event_date", DateType(), "UTC date of `event_ts`", nullable=False),
+        *_JUDGED,
+        *_WRITING,
+    ),
+    partition_by=("event_date",),
+    expires=True,
+    is_on_demand=True,
+    bookkeeping=_BOOKKEEPING,
     written_by="spark_jobs/alerts.py",
 )
 
@@ -147,10 +255,16 @@ TABLES: dict[str, Table] = {
         DUPLICATES,
         ORPHANS,
         USER_5M,
+        ORDERS,
         ALERTS,
+        CASES,
+        DISPOSITIONS,
+        PROCESSED_ORDERS,
+        FRAUD_ALERT,
         SCORES,
         FILES,
         INGESTION,
+        FEATURE_PARITY,
         UNKNOWN_FIELDS,
         RETENTION,
         RELEASES,

@@ -68,6 +68,22 @@ RETENTION = Table(
     is_on_demand=True,
 )
 
+FEATURE_PARITY = Table(
+    name="monitoring.feature_parity",
+    meaning="Features that the streams wrote, held against a recomputation from silver",
+    grain="one row a table of features and comparison",
+    keys=("table", "measured_at"),
+    columns=(
+        Column("table", StringType(), "Table of features", nullable=False),
+        Column("measured_at", TimestampType(), "When it was compared (UTC)", nullable=False),
+        Column("compared", LongType(), "Events that were compared", nullable=False),
+        Column("differing", LongType(), "Events whose row differs, is missing, or is one too many", nullable=False),
+    ),
+    retention_days=400,
+    written_by="spark_jobs/parity.py",
+    is_on_demand=True,
+)
+
 UNKNOWN_FIELDS = Table(
     name="monitoring.unknown_fields",
     meaning="Fields that producers sent and no feed declares; their values are kept in `rest`",

@@ -90,6 +90,9 @@ class Settings:
     webhook_format: str = _setting(
         "auto", "Format of the messages; auto tells by the address", choices=("auto", "discord", "slack", "json")
     )
+    webhook_severity: str = _setting(
+        "high", "Least severity of a case that is told", choices=("low", "medium", "high", "critical")
+    )
     webhook_per_minute: int = _setting(20, "Most messages in a minute; more become one", at_least=1, at_most=60)
     metrics_host: str = _setting("127.0.0.1", "Address that /metrics listens on; by default this machine only")
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)

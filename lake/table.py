@@ -27,7 +27,8 @@ class Table:
     `keys` the columns that are unique together. `retention_days` is how long rows are kept, None for ever; rows of a
     table that `expires` go with the lines of event feeds that they were made of.
     `change_feed` turns Delta's change data feed on, for tables whose corrections another stream follows. A table
-    `is_on_demand` where it is made with its first row instead of with the lake.
+    `is_on_demand` where it is made with its first row instead of with the lake. Its `bookkeeping` columns tell of the
+    writing of a row, not of what the row says.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Table:
     change_feed: bool = False
     written_by: str = ""
     is_on_demand: bool = False
+    bookkeeping: tuple[str, ...] = ()
     properties: tuple[tuple[str, str], ...] = field(default=())
 
     @property
@@ -62,6 +64,11 @@ class Table:
     def column_names(self) -> list[str]:
         """The columns in their declared order."""
         return [c.name for c in self.columns]
+
+    @property
+    def content(self) -> list[str]:
+        """The columns that say something, in their declared order."""
+        return [name for name in self.column_names if name not in self.bookkeeping]
 
     @property
     def delta_properties(self) -> dict[str, str]:

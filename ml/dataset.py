@@ -13,9 +13,10 @@ from lake import storage
 from lake.errors import TrainingError
 from lake.settings import Settings
 from ml.features import FROM_TRANSACTIONS, FROM_USER_5M
-from ml.labels import FRAUD_PREFIX
+from ml.labels import BY_ANALYST, FRAUD_PREFIX
 from ml.windows import LakeDays, Windows
 
+DISPOSITIONS = "alerts.dispositions"
 TABLES_READ = ("silver.transactions", "silver.disputes", "features.user_5m")
 _AS_THEY_ARE = ("event_time", "currency")
 _LABELS_AND_IDS = ("event_id", "user_id", "reported_at", "reason")
@@ -61,6 +62,8 @@ def load(spark: SparkSession, settings: Settings, windows: Windows) -> Dataset:
     transactions = storage.read(spark, settings, "silver.transactions")
     features = storage.read(spark, settings, "features.user_5m")
     labels = fraud_labels(storage.read(spark, settings, "silver.disputes"), windows.train_from)
+    if storage.exists(spark, settings, DISPOSITIONS):
+        labels = with_dispositions(labels, storage.read(spark, settings, DISPOSITIONS))
     learnt = _events(transactions, features, labels, windows.train_from, windows.train_to).drop("user_id", "reason")
     judged = _events(transactions, features, labels, windows.test_from, windows.test_to)
     train, train_without = _with_features(_to_pandas(learnt), "train", windows.train_from, windows.train_to)
@@ -82,6 +85,22 @@ def fraud_labels(disputes: DataFrame, since: date) -> DataFrame:
         .agg(first)
         .select("event_id", "first.reported_at", "first.reason")
     )
+
+
+def with_dispositions(labels: DataFrame, dispositions: DataFrame) -> DataFrame:
+    """Add what analysts found out: an event whose latest disposition is fraud is one from that decision on.
+
+    A bank's dispute says the same, whatever an analyst said; the earlier of the two is when it was known.
+    """
+    latest = dispositions.groupBy("event_id").agg(
+        F.max_by("label", "decided_at").alias("label"), F.max("decided_at").alias("reported_at")
+    )
+    found = latest.where(F.col("label") == FRAUD_PREFIX).select(
+        "event_id", "reported_at", F.lit(BY_ANALYST).alias("reason")
+    )
+    first = F.min(F.struct("reported_at", "reason")).alias("first")
+    both = labels.unionByName(found).groupBy("event_id").agg(first)
+    return both.select("event_id", "first.reported_at", "first.reason")
 
 
 def users_known(transactions: DataFrame, labels: DataFrame, first: date, last: date) -> DataFrame:

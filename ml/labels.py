@@ -12,6 +12,8 @@ from datetime import datetime
 import pandas as pd
 
 FRAUD_PREFIX = "fraud"
+# The reason of a fraud that no bank has disputed, but an analyst has found.
+BY_ANALYST = f"{FRAUD_PREFIX}: found by an analyst"
 _PREFIX_AND_SEPARATOR = re.compile(r"^fraud[\s:_/\-]+", re.IGNORECASE)
 
 

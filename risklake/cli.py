@@ -12,7 +12,15 @@ import typer
 from generator.command import EXAMPLES, generate
 from lake.errors import InconsistentError, LakehouseError, UsageError
 from lake.settings import describe
-from risklake import notify_command, quarantine_command, rules_command, upkeep_command
+from risklake import (
+    alerts_command,
+    explain_command,
+    features_command,
+    notify_command,
+    quarantine_command,
+    rules_command,
+    upkeep_command,
+)
 from risklake.opening import AsJson, Lake, session_for, settings_of
 
 if TYPE_CHECKING:
@@ -97,8 +105,11 @@ def stream(
 
 app.command(epilog=EXAMPLES)(generate)
 app.add_typer(quarantine_command.app, name="quarantine")
+app.add_typer(alerts_command.app, name="alerts")
+app.add_typer(features_command.app, name="features")
 app.add_typer(rules_command.app, name="rules")
 app.add_typer(notify_command.app, name="notify")
+app.command(epilog="Example: risklake explain 4f1c0a8e --html why.html")(explain_command.explain)
 upkeep_command.add_to(app)
 
 

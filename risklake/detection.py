@@ -107,6 +107,13 @@ def measure_detection(spark: SparkSession, settings: Settings, labels: Path | No
     )
 
 
+def truth_of(spark: SparkSession, settings: Settings) -> DataFrame | None:
+    """What the generator wrote beside the inbox: `event_id`, `scenario` (empty for an honest one); None if nothing."""
+    if not settings.is_local or not settings.local_path("truth", "labels").is_dir():
+        return None
+    return _truth(storage.read_csv(spark, _label_files(settings, None), _LABELS))
+
+
 def tally(
     truth: DataFrame, known: DataFrame, alerts: DataFrame, scored: DataFrame | None, rules: list[str]
 ) -> DataFrame:

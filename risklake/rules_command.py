@@ -1,8 +1,9 @@
-"""`risklake rules`: validate, test, columns."""
+"""`risklake rules`: validate, test, columns, backtest, diff."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from lake.errors import RuleError
 from lake.terminal import console
-from risklake.opening import AsJson, session_for, settings_of
+from risklake.opening import AsJson, Lake, session_for, settings_of
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -23,6 +24,9 @@ app = typer.Typer(help="Rules: data in YAML files, checked and tried before they
 File = Annotated[
     Path | None, typer.Argument(help="A rule file, or a folder of them; default: those in force (see risklake config)")
 ]
+
+First = Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the first of the lake")]
+Last = Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD; default: the last of the lake")]
 
 
 @app.command("validate", epilog="Example: risklake rules validate my-rules.yml")
@@ -93,8 +97,105 @@ def columns(
     console.print(table)
 
 
-def _rules(file: Path | None) -> tuple[Settings, RuleSet]:
+@app.command(
+    "backtest", epilog="Example: risklake rules backtest my-rules --against spark_jobs/rules --html backtest.html"
+)
+def try_on_past_days(
+    file: File = None,
+    against: Annotated[Path | None, typer.Option(help="Another rule file or folder to compare with")] = None,
+    since: First = None,
+    until: Last = None,
+    known_by: Annotated[str | None, typer.Option(help="Only labels reported by this day; default: all so far")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write one HTML page here")] = None,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run a rule set over past transactions: fires, precision, recall, money caught, false positives a day."""
+    from lake.progress import Stages
+    from risklake.backtest import backtest, events_of
+    from risklake.backtest_page import page, show
+    from risklake.show import show_json
+
+    settings, rules = _rules(file, lake)
+    sets = {"rules": rules} | ({"against": _rules(against, lake)[1]} if against else {})
+    moment = _moment(known_by)
+    stages = Stages()
+    with stages.stage("spark"):
+        spark = session_for(settings, "backtest")
+    with stages.stage("backtest", "rule sets") as update:
+        events = events_of(spark, settings, _day(since), _day(until), moment)
+        found = {}
+        for name, one in sets.items():
+            found[name] = backtest(events, one)
+            update(len(found), len(sets))
+    spark.stop()
+    if html:
+        html.parent.mkdir(parents=True, exist_ok=True)
+        html.write_text(page(found), encoding="utf-8")
+    if as_json:
+        show_json({name: backtested.as_dict() for name, backtested in found.items()})
+    else:
+        for backtested in found.values():
+            show(backtested)
+    if html:
+        console.print(f"Page: {html}", highlight=False, soft_wrap=True)
+
+
+@app.command("diff", epilog="Example: risklake rules diff spark_jobs/rules my-rules --since 2026-01-01")
+def diff(
+    before: Annotated[Path, typer.Argument(help="A rule file, or a folder of them")],
+    after: Annotated[Path, typer.Argument(help="Another one")],
+    since: First = None,
+    until: Last = None,
+    limit: Annotated[int, typer.Option(help="Most rows to show", min=1)] = 50,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the alerts on past transactions on which two rule sets differ."""
+    from risklake.backtest import differing, events_of
+    from risklake.show import show_json
+
+    settings, ours = _rules(before, lake)
+    theirs = _rules(after, lake)[1]
+    spark = session_for(settings, "diff")
+    rows = differing(events_of(spark, settings, _day(since), _day(until)), ours, theirs).persist()
+    count = rows.count()
+    shown = [row.asDict() for row in rows.orderBy("event_time", "event_id", "rule").limit(limit).collect()]
+    spark.stop()
+    if as_json:
+        show_json({"differing": count, "alerts": shown})
+        return
+    table = Table("time", "event", "rule", "before", "after", "reason")
+    for row in shown:
+        sides = [
+            f"{row[f'state_{side}']}, {row[f'score_{side}']}, {row[f'decision_{side}']}"
+            if row[f"state_{side}"]
+            else "–"
+            for side in ("before", "after")
+        ]
+        table.add_row(str(row["event_time"]), escape(row["event_id"]), row["rule"], *sides, escape(row["reason"]))
+    if shown:
+        console.print(table)
+    console.print(f"{count:,} alerts differ; state, score and decision are shown", highlight=False)
+
+
+def _day(text: str | None) -> date | None:
+    from lake.errors import UsageError
+
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no day: write it as 2026-01-31") from error
+
+
+def _moment(text: str | None) -> datetime | None:
+    """The end of a day."""
+    day = _day(text)
+    return datetime.combine(day, time.max, UTC) if day else None
+
+
+def _rules(file: Path | None, lake: Path | None = None) -> tuple[Settings, RuleSet]:
     from spark_jobs.rules.files import load_rules
 
-    settings = settings_of(None, rules_file=str(file.resolve()) if file else None)
+    settings = settings_of(lake, rules_file=str(file.resolve()) if file else None)
     return settings, load_rules(settings)

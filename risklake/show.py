@@ -45,8 +45,9 @@ def show_feeds(status: Status) -> None:
             mark = f"[red]inconsistent ({counts.difference:+,})[/]"
         feeds.add_row(feed, *(f"{getattr(counts, name):,}" for name in names), mark)
     console.print(feeds)
-    if status.feature_difference:
-        console.print(f"[red]features.user_5m: inconsistent ({status.feature_difference:+,})[/]", highlight=False)
+    for name, features in status.features.items():
+        if features.difference:
+            console.print(f"[red]features.{name}: inconsistent ({features.difference:+,})[/]", highlight=False)
     for name in status.changed_files:
         console.print(
             f"[yellow]{escape(name)} changed after it was taken:[/] what is new was not read. Put it in again under "
@@ -58,12 +59,12 @@ def show_feeds(status: Status) -> None:
 def show_status(status: Status) -> None:
     """The reconciliation, the alerts and the quarantine of a lake."""
     show_feeds(status)
-    parity = "not compared"
-    if status.parity:
-        parity = (
-            f"{status.parity.compared:,} compared with a batch recomputation, {status.parity.differing:,} differing"
-        )
-    console.print(f"features.user_5m: {status.feature_rows:,} rows; {parity}", highlight=False, soft_wrap=True)
+    for name, features in status.features.items():
+        one = status.parity.get(name)
+        compared = "not compared"
+        if one:
+            compared = f"{one.compared:,} compared with a batch recomputation, {one.differing:,} differing"
+        console.print(f"features.{name}: {features.rows:,} rows; {compared}", highlight=False, soft_wrap=True)
     _counts("Open alerts by rule", "rule", status.alerts)
     _counts("Quarantine by reason", "reason", status.quarantine)
     _counts("Undeclared fields", "field", status.unknown_fields)

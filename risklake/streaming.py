@@ -13,6 +13,7 @@ from lake.feeds import FEEDS
 from lake.inbox import SUFFIXES, visible_files
 from lake.progress import Stages
 from lake.settings import Settings
+from risklake.case_messages import CaseMessages
 from risklake.notify import Tell, inconsistency
 from spark_jobs import pipeline
 from spark_jobs.care import Care, care
@@ -57,12 +58,12 @@ def _name_inconsistent(status: Status, stages: Stages, tell: Tell) -> None:
                 highlight=False,
                 markup=False,
             )
-    if status.feature_difference:
-        tell(inconsistency("features.user_5m", status.feature_difference, {}))
-        stages.console.print(
-            f"ALERT: features.user_5m does not reconcile, by {status.feature_difference:+,} transactions",
-            highlight=False,
-        )
+    for name, features in status.features.items():
+        if features.difference:
+            tell(inconsistency(f"features.{name}", features.difference, {}))
+            stages.console.print(
+                f"ALERT: features.{name} does not reconcile, by {features.difference:+,} events", highlight=False
+            )
 
 
 def rows_gone(tended: list[Care]) -> str:
@@ -111,7 +112,7 @@ def watch(
     stages: Stages,
     stop: threading.Event,
     observe: Observe | None = None,
-    tell: Tell = lambda message: None,
+    tell: Tell | None = None,
 ) -> None:
     """Run all jobs until `stop` is set, with a line every few seconds when something moved."""
     rows: dict[str, int] = {}
@@ -120,7 +121,7 @@ def watch(
     def report(progress: pipeline.Progress) -> None:
         nonlocal last
         rows[progress.job] = progress.rows
-        shown = ", ".join(f"{job} {count:,} {_UNITS[job]}" for job, count in rows.items())
+        shown = ", ".join(f"{job} {count:,} {_UNITS[job]}" for job, count in rows.items() if job in _UNITS)
         if time.monotonic() - last[0] >= CONTINUOUS_LINE_SECONDS and shown != last[1]:
             last = (time.monotonic(), shown)
             stages.console.print(f"taken so far: {shown}", highlight=False)
@@ -131,7 +132,7 @@ def watch(
     def upkeep() -> None:
         # A fault in here stops no stream; the next call, or `risklake care`, does the work.
         try:
-            _name_inconsistent(close_run(spark, settings), stages, tell)
+            _name_inconsistent(close_run(spark, settings), stages, tell or (lambda message: None))
             tended = care(spark, settings)
             compacted = sum(table.files_after < table.files_before for table in tended)
             words = f"care: {len(tended)} tables looked at, {compacted} compacted{rows_gone(tended)}"
@@ -141,5 +142,8 @@ def watch(
             stages.console.print(f"care was not finished: {first}", highlight=False, markup=False)
 
     with recorded(spark, settings, observe) as metrics:
-        pipeline.run(spark, settings, continuous=True, report=report, stop=stop, upkeep=upkeep, metrics=metrics)
+        beside = CaseMessages(tell) if tell and settings.webhook_url else None
+        pipeline.run(
+            spark, settings, continuous=True, report=report, stop=stop, upkeep=upkeep, metrics=metrics, beside=beside
+        )
     stages.console.print("Stopped.")

@@ -1,94 +1,134 @@
-"""Alerts: the rules in force over each transaction and its features; what late lines undo is withdrawn."""
+"""Alerts: the rules in force over each event and its features; what late lines undo is withdrawn."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from lake import storage
-from lake.catalog import ALERTS, USER_5M
-from lake.feeds import TRANSACTIONS
+from lake import feeds, storage
+from lake.catalog import ALERTS, FRAUD_ALERT, PROCESSED_ORDERS
 from lake.settings import Settings
 from lake.storage import Transaction
-from spark_jobs.rules import watched
+from spark_jobs import cases
+from spark_jobs.processed_orders import FRAUD, fraud_alert, processed_orders
 from spark_jobs.rules.book import RuleBook
 from spark_jobs.rules.evaluate import WITHDRAWN, evaluate
+from spark_jobs.rules.watched import WATCHED, Watched
 from spark_jobs.small_input import is_interpreted
-from spark_jobs.streams import Stream
+from spark_jobs.streams import Rank, Stream
 from spark_jobs.time_ranges import TimeRanges, ranges_and_any
 
 JOB = "alerts"
-QUERY = "alerts_alerts"
-SOURCE = f"silver.{TRANSACTIONS.name}"
+QUERY = WATCHED[feeds.TRANSACTIONS.name].query
+# What is made of a feed's events beside alerts.
+_OUTPUTS = {feeds.ORDERS.name: (PROCESSED_ORDERS, FRAUD_ALERT)}
 
 
 def withdrawn(standing: DataFrame, changed: DataFrame, fired: DataFrame) -> DataFrame:
     """The standing alerts of changed events whose rule no longer fires, as withdrawn by the line that changed them."""
-    of_now = standing.where(F.col("state") != WITHDRAWN).drop("inputs_arrived_at")
+    of_now = standing.where(F.col("state") != WITHDRAWN).drop(*ALERTS.bookkeeping)
     of_changed = of_now.join(changed.select("event_id", "inputs_arrived_at"), on="event_id", how="inner")
     gone = of_changed.join(fired.select("event_id", "rule"), on=["event_id", "rule"], how="left_anti")
-    return gone.withColumn("state", F.lit(WITHDRAWN)).select(ALERTS.column_names)
+    return gone.withColumn("state", F.lit(WITHDRAWN)).select(fired.columns)
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
-    """The alert stream, on the configured rule set."""
+    """A stream for each feed that rules may watch, once it has features, and the one of cases."""
+    of_feeds = [
+        Stream(watched.query, _starter(spark, settings, watched))
+        for watched in WATCHED.values()
+        if storage.exists(spark, settings, watched.features.name)
+    ]
+    return [*of_feeds, cases.stream(spark, settings)]
 
+
+def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Callable[[bool], StreamingQuery]:
     def start(continuous: bool) -> StreamingQuery:
         rules = RuleBook(settings)
-        storage.require_matching_checkpoint(spark, settings, QUERY, [ALERTS.name])
-        changes = storage.read_stream(spark, settings, USER_5M.name)
-        write = _batch_writer(settings, rules)
-        interpreted = is_interpreted(settings, QUERY, USER_5M.name, continuous=continuous)
+        outputs = [table.name for table in _OUTPUTS.get(watched.name, ())]
+        if outputs:
+            storage.ensure_tables(spark, settings, outputs)
+        # Other streams write alerts too.
+        own = outputs or [ALERTS.name]
+        storage.require_matching_checkpoint(spark, settings, watched.query, own)
+        changes = storage.read_stream(spark, settings, watched.features.name)
+        interpreted = is_interpreted(settings, watched.query, watched.features.name, continuous=continuous)
         return storage.stream_batches(
-            changes, settings, write, query=QUERY, continuous=continuous, interpreted=interpreted
+            changes,
+            settings,
+            _batch_writer(settings, watched, rules),
+            query=watched.query,
+            continuous=continuous,
+            interpreted=interpreted,
+            rank=Rank.ALERTS,
         )
 
-    return [Stream(QUERY, start)]
+    return start
 
 
-def _batch_writer(settings: Settings, rules: RuleBook) -> Callable[[DataFrame, int], None]:
+def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
-        latest = _latest(batch).persist()
+        latest = _latest(batch, watched).persist()
         ranges, has_changed = ranges_and_any(latest, ~F.col("is_insert"))
         if ranges:
-            silver = storage.read(spark, settings, SOURCE).where(ranges.condition())
-            fields = silver.select("event_id", *watched.FIELDS[TRANSACTIONS.name])
-            events = latest.join(fields, on="event_id", how="inner")
-            fired = evaluate(events, rules.current(), TRANSACTIONS.name).persist()
-            transaction = Transaction(storage.query_id(spark, settings, QUERY), batch_id)
+            in_force, now = rules.current(), F.lit(datetime.now(UTC))
+            silver = storage.read(spark, settings, f"silver.{watched.name}")
+            events = latest.join(watched.events(silver, ranges.condition()), on="event_id", how="inner").persist()
+            fired = evaluate(events, in_force, watched.name).persist()
+            transaction = Transaction(storage.query_id(spark, settings, watched.query), batch_id)
             new, changed = latest.where("is_insert"), latest.where("not is_insert")
-            storage.append(_of(fired, new), settings, ALERTS.name, transaction)
+            storage.append(_of(fired, new).withColumn("updated_at", now), settings, ALERTS.name, transaction)
             if has_changed:
-                _correct(fired, changed, settings, ranges)
+                _correct(fired, changed, settings, ranges, now)
+            if watched.name in _OUTPUTS:
+                judged = processed_orders(events, fired, in_force).withColumn("updated_at", now)
+                _write_judged(judged, settings, transaction)
+                if has_changed:
+                    _correct_judged(judged.where("not is_insert"), settings, ranges)
             fired.unpersist()
+            events.unpersist()
         latest.unpersist()
 
     return write
 
 
-def _latest(changes: DataFrame) -> DataFrame:
+def _write_judged(judged: DataFrame, settings: Settings, transaction: Transaction) -> None:
+    new = judged.where("is_insert")
+    storage.append(new, settings, PROCESSED_ORDERS.name, transaction)
+    storage.append(fraud_alert(new), settings, FRAUD_ALERT.name, transaction)
+
+
+def _correct_judged(changed: DataFrame, settings: Settings, ranges: TimeRanges) -> None:
+    within = ranges.condition("old", time="event_ts")
+    storage.merge_changes(changed, settings, PROCESSED_ORDERS.name, within=within, insert=True)
+    storage.delete_matching(changed.where(f"status != '{FRAUD}'"), settings, FRAUD_ALERT.name, within=within)
+    storage.merge_changes(fraud_alert(changed), settings, FRAUD_ALERT.name, within=within, insert=True)
+
+
+def _latest(changes: DataFrame, watched: Watched) -> DataFrame:
     """The newest feature row of each event in a micro-batch of changes, and whether all of them are insertions."""
     rows = changes.where("_change_type in ('insert', 'update_postimage')")
     of_one = Window.partitionBy("event_id")
     newest = F.row_number().over(of_one.orderBy(F.desc("_commit_version"))) == 1
     only_inserted = F.min(F.col("_change_type") == "insert").over(of_one)
-    return rows.select(*USER_5M.column_names, newest.alias("is_newest"), only_inserted.alias("is_insert")).where(
-        "is_newest"
-    )
+    return rows.select(
+        *watched.features.column_names, newest.alias("is_newest"), only_inserted.alias("is_insert")
+    ).where("is_newest")
 
 
 def _of(alerts: DataFrame, events: DataFrame) -> DataFrame:
     return alerts.join(events.select("event_id"), on="event_id", how="left_semi")
 
 
-def _correct(fired: DataFrame, changed: DataFrame, settings: Settings, ranges: TimeRanges) -> None:
+def _correct(fired: DataFrame, changed: DataFrame, settings: Settings, ranges: TimeRanges, now: Column) -> None:
     standing = storage.read(changed.sparkSession, settings, ALERTS.name).where(ranges.condition())
-    now = _of(fired, changed)
-    rows = now.unionByName(withdrawn(standing, changed, now))
+    fires = _of(fired, changed)
+    rows = fires.unionByName(withdrawn(standing, changed, fires)).withColumn("updated_at", now)
     storage.merge_changes(rows, settings, ALERTS.name, within=ranges.condition("old"), insert=True)
 
 

@@ -21,7 +21,7 @@ from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs.line_reader import OUTPUT, reader_of
 from spark_jobs.read_errors import EMPTY_FILE
-from spark_jobs.streams import Stream
+from spark_jobs.streams import Rank, Stream
 
 JOB = "bronze"
 QUERY = "bronze"
@@ -109,7 +109,9 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         tables = [bronze_table(feed).name for feed in FEEDS.values()]
         storage.require_matching_checkpoint(spark, settings, QUERY, tables)
         files = inbox_files(spark, settings)
-        return storage.stream_batches(files, settings, _batch_writer(settings), query=QUERY, continuous=continuous)
+        return storage.stream_batches(
+            files, settings, _batch_writer(settings), query=QUERY, continuous=continuous, rank=Rank.BRONZE
+        )
 
     return [Stream(QUERY, start)]
 

@@ -1,64 +1,144 @@
-"""Features: the stream that keeps `features.user_5m` equal to what silver says, late lines included."""
+"""Features: the streams that keep `features.*` equal to what silver says, late lines included."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from lake import storage
-from lake.catalog import USER_5M
+from lake.feature import Feature
+from lake.order_features import DAY, EQUAL_FEATURES, TEN_MINUTES, USER_FEATURES
 from lake.settings import Settings
 from lake.storage import Transaction
-from spark_jobs.look_back import SOURCE, LookBack
+from lake.transaction_features import FEATURES
+from spark_jobs import orders
+from spark_jobs.feature_tables import FEATURE_TABLES, FeatureTable
+from spark_jobs.lag import taken_whole
+from spark_jobs.look_back import LookBack
 from spark_jobs.small_input import is_interpreted
-from spark_jobs.streams import Stream
+from spark_jobs.streams import Rank, Stream
 from spark_jobs.time_ranges import time_ranges
-from spark_jobs.user_5m import INPUTS, touched, user_5m
+from spark_jobs.user_5m import INPUTS, user_5m
 
 JOB = "features"
-QUERY = "features_user_5m"
+TRANSACTIONS, ORDERS = FEATURE_TABLES
+
+_Write = Callable[[DataFrame, int], None]
 
 
 def changed(around: DataFrame) -> DataFrame:
-    """Feature rows of the new transactions (`is_new`), and of those whose values a new one changes."""
-    return user_5m(touched(around, "is_new")).where("is_new or is_touched")
+    """Feature rows of the new transactions (`is_new`), and of those whose values a new one may change.
+
+    Those are all of the same user from the new one's instant on.
+    """
+    of_user = Window.partitionBy("user_id").orderBy("event_time")
+    since = of_user.rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    return user_5m(around.withColumn("is_touched", F.max("is_new").over(since))).where("is_touched")
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
-    """The feature stream."""
+    """A stream for each table of features whose feed has come."""
+    writers = {TRANSACTIONS.name: _transactions_writer, ORDERS.name: _orders_writer}
+    return [
+        Stream(found.query, _starter(spark, settings, found, writers[found.name]))
+        for found in FEATURE_TABLES
+        if storage.exists(spark, settings, found.source)
+    ]
 
+
+def _starter(
+    spark: SparkSession, settings: Settings, found: FeatureTable, writer: Callable[[Settings, bool], _Write]
+) -> Callable[[bool], StreamingQuery]:
     def start(continuous: bool) -> StreamingQuery:
-        storage.require_matching_checkpoint(spark, settings, QUERY, [USER_5M.name])
-        transactions = storage.read_stream(spark, settings, SOURCE)
-        write = _batch_writer(settings, LookBack(settings, keeps=continuous))
-        interpreted = is_interpreted(settings, QUERY, SOURCE, continuous=continuous)
+        name = found.table.name
+        storage.ensure_tables(spark, settings, [name])
+        storage.require_matching_checkpoint(spark, settings, found.query, [name])
+        events = storage.read_stream(spark, settings, found.source)
+        interpreted = is_interpreted(settings, found.query, found.source, continuous=continuous)
+        write = writer(settings, continuous)
         return storage.stream_batches(
-            transactions, settings, write, query=QUERY, continuous=continuous, interpreted=interpreted
+            events,
+            settings,
+            write,
+            query=found.query,
+            continuous=continuous,
+            interpreted=interpreted,
+            rank=Rank.FEATURES,
         )
 
-    return [Stream(QUERY, start)]
+    return start
 
 
-def _batch_writer(settings: Settings, look_back: LookBack) -> Callable[[DataFrame, int], None]:
+def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
+    look_back = LookBack(settings, keeps=continuous)
+
     def write(batch: DataFrame, batch_id: int) -> None:
-        spark = batch.sparkSession
-        arrived = batch.select(*INPUTS).persist()
-        around = look_back.around(arrived)
+        arrived = batch.select(*INPUTS)
+        arrived = arrived.localCheckpoint(eager=False) if continuous else arrived.persist()
+        around = look_back.around(arrived, taken_whole(settings, TRANSACTIONS.query))
         if around is not None:
+            writing = _Writing(settings, TRANSACTIONS, batch_id, arrived)
             rows = changed(around).persist()
-            corrected = rows.where("not is_new")
-            ranges = time_ranges(corrected)
-            transaction = Transaction(storage.query_id(spark, settings, QUERY), batch_id)
-            storage.append(rows.where("is_new"), settings, USER_5M.name, transaction)
-            if ranges:
-                # One that a later micro-batch will bring has no row yet; that one writes it, so nothing is inserted.
-                storage.merge_changes(corrected, settings, USER_5M.name, within=ranges.condition("old"))
+            writing.append(rows.where("is_new"))
+            writing.correct(rows.where("not is_new"), FEATURES)
             rows.unpersist()
         arrived.unpersist()
 
     return write
+
+
+def _orders_writer(settings: Settings, continuous: bool) -> _Write:
+    def write(batch: DataFrame, batch_id: int) -> None:
+        arrived = orders.orders_of(batch).select(*orders.INPUTS).persist()
+        around = orders.around(arrived, storage.read(batch.sparkSession, settings, ORDERS.source))
+        if around is not None:
+            writing = _Writing(settings, ORDERS, batch_id, arrived)
+            of_users, of_equals = around
+            user = orders.user_part(of_users).withColumn("touched", orders.touched(DAY, "user_id"))
+            equal = orders.equal_part(of_equals).withColumn("touched", orders.touched(TEN_MINUTES, *orders.EQUAL))
+            user, equal = user.where("touched").persist(), equal.where("touched").persist()
+            new = equal.where("is_new").select("event_id", *(feature.name for feature in EQUAL_FEATURES))
+            writing.append(user.where("is_new").join(new, on="event_id", how="inner"))
+            writing.correct(user.where("not is_new"), USER_FEATURES)
+            writing.correct(equal.where("not is_new"), EQUAL_FEATURES)
+            user.unpersist()
+            equal.unpersist()
+        arrived.unpersist()
+
+    return write
+
+
+class _Writing:
+    """What a micro-batch writes into a table of features: rows of new events, and changes of others."""
+
+    def __init__(self, settings: Settings, found: FeatureTable, batch_id: int, arrived: DataFrame) -> None:
+        self._settings, self._table = settings, found.table
+        query_id = storage.query_id(arrived.sparkSession, settings, found.query)
+        self._transaction = Transaction(query_id, batch_id)
+        self._arrived, self._now = arrived, F.lit(datetime.now(UTC))
+
+    def append(self, rows: DataFrame) -> None:
+        """Add the rows of new events."""
+        by_itself = rows.withColumns({"inputs_arrived_at": F.col("arrived_at"), "updated_at": self._now})
+        storage.append(by_itself, self._settings, self._table.name, self._transaction)
+
+    def correct(self, rows: DataFrame, features: Sequence[Feature]) -> None:
+        """Change these features of events that are there, where they differ.
+
+        One that a later micro-batch will bring has no row yet; that one writes it, so nothing is inserted.
+        """
+        ranges = time_ranges(rows)
+        if not ranges:
+            return
+        by_a_late_line = F.lit(self._arrived.agg(F.max("arrived_at")).collect()[0][0])
+        changes = rows.withColumns({"inputs_arrived_at": by_a_late_line, "updated_at": self._now})
+        names = [feature.name for feature in features]
+        within = ranges.condition("old")
+        storage.merge_changes(changes, self._settings, self._table.name, within=within, only=names)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,17 @@ class LagMeter:
         return _ALL if taken is None else total_rows(self._log.added_after(taken, up_to))
 
 
+def taken_whole(settings: Settings, query: str) -> int | None:
+    """The version of its table that a query has taken as a whole with its present micro-batch; None if unknown."""
+    if not settings.is_local:
+        return None
+    with suppress(*UNREADABLE):
+        taken = last_taken(Path(checkpoint(settings, query)), "offsets")
+        if taken is not None and taken.index < 0 and taken.version > 0:
+            return taken.version - 1
+    return None
+
+
 def last_taken(checkpoint: Path, kind: str) -> Taken | None:
     """How far the newest micro-batch reads that has an entry of this kind (`offsets`, `commits`); None without one."""
     folder = checkpoint / kind

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import USER_5M
-from lake.feeds import TRANSACTIONS
+from lake.lease import turn
+from lake.monitoring_tables import FEATURE_PARITY
 from lake.settings import Settings
 from spark_jobs.expired import Expired
-from spark_jobs.user_5m import HORIZON_DAYS, INPUTS, user_5m
+from spark_jobs.feature_tables import FeatureTable, feature_tables
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,8 @@ class Parity:
         return asdict(self)
 
 
-def differences(stored: DataFrame, recomputed: DataFrame) -> DataFrame:
-    """Every event id with `is_same`: whether it has one row on each side, alike in every column."""
-    columns = USER_5M.column_names
+def differences(stored: DataFrame, recomputed: DataFrame, columns: Sequence[str]) -> DataFrame:
+    """Every event id with `is_same`: whether it has one row on each side, alike in every one of these columns."""
     rows = stored.select(*columns, F.lit("stored").alias("side")).unionByName(
         recomputed.select(*columns, F.lit("recomputed").alias("side"))
     )
@@ -46,19 +46,40 @@ def differences(stored: DataFrame, recomputed: DataFrame) -> DataFrame:
     return pairs.select("event_id", is_same.alias("is_same"))
 
 
-def measure(spark: SparkSession, settings: Settings, gone: Expired) -> Parity:
-    """Recompute `features.user_5m` from all of silver and compare; near what has expired nothing can be compared."""
-    transactions = storage.read(spark, settings, f"silver.{TRANSACTIONS.name}").select(*INPUTS)
-    stored, recomputed = storage.read(spark, settings, USER_5M.name), user_5m(transactions)
-    first_day = _whole_from(gone)
+def compared(spark: SparkSession, settings: Settings, gone: Expired, found: FeatureTable) -> DataFrame:
+    """The differences between a table of features and its recomputation from all of silver.
+
+    Near what has expired nothing can be compared.
+    """
+    stored = storage.read(spark, settings, found.table.name)
+    recomputed = found.recompute(storage.read(spark, settings, found.source))
+    first_day = _whole_from(gone, found)
     if first_day is not None:
         stored, recomputed = (rows.where(F.col("event_date") >= F.lit(first_day)) for rows in (stored, recomputed))
-    compared = differences(stored, recomputed)
-    counts = compared.agg(F.count("*"), F.count(F.when(~F.col("is_same"), 1))).collect()[0]
-    return Parity(compared=counts[0], differing=counts[1])
+    return differences(stored, recomputed, found.table.content)
 
 
-def _whole_from(gone: Expired) -> date | None:
+def measure(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, Parity]:
+    """Recompute each table of features from silver, and compare."""
+    measured: dict[str, Parity] = {}
+    for found in feature_tables(spark, settings):
+        counts = compared(spark, settings, gone, found).agg(F.count("*"), F.count_if(~F.col("is_same"))).collect()[0]
+        measured[found.name] = Parity(compared=counts[0], differing=counts[1])
+    return measured
+
+
+def keep(spark: SparkSession, settings: Settings, measured: dict[str, Parity]) -> None:
+    """Keep the result of a comparison in `monitoring.feature_parity`. Programs write it in turn."""
+    if not measured:
+        return
+    now = datetime.now(UTC)
+    rows = [(name, now, parity.compared, parity.differing) for name, parity in measured.items()]
+    with turn(settings, FEATURE_PARITY.name):
+        storage.ensure_tables(spark, settings, [FEATURE_PARITY.name])
+        storage.append(spark.createDataFrame(rows, FEATURE_PARITY.schema), settings, FEATURE_PARITY.name)
+
+
+def _whole_from(gone: Expired, found: FeatureTable) -> date | None:
     """The first day whose features depend on kept events only; None if nothing has expired."""
     # An event lies at most a day after its arrival.
-    return None if gone.before is None else gone.before.date() + timedelta(days=HORIZON_DAYS + 2)
+    return None if gone.before is None else gone.before.date() + found.horizon + timedelta(days=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -56,22 +56,27 @@ def run(
     stop: threading.Event | None = None,
     upkeep: Callable[[], None] | None = None,
     metrics: StreamMetrics | None = None,
+    beside: Job | None = None,
 ) -> None:
     """Run jobs of the line. Draining, one job after the other takes what lies before it, and the call returns.
 
     Continuous, all run until `stop` is set; micro-batches that are under way are finished first, and `upkeep` is
-    called every `upkeep_minutes` of the settings beside them. What the streams do is recorded in `monitoring.streams`;
+    called every `upkeep_minutes` of the settings beside them. A job that follows the line may run `beside` it. What the
+    streams do is recorded in `monitoring.streams`;
     a caller of several runs gives its own `metrics` and has it recorded once. Raises
     `StreamError` if a query fails, `LeaseError` if another program runs one of the jobs on this lake.
     """
     stop = stop or threading.Event()
     report = report or (lambda progress: None)
+    offered = {job: JOBS[job] for job in jobs}
     with leases(settings, list(jobs)):
         _prepare(spark, settings)
         with nullcontext(metrics) if metrics else recorded(spark, settings) as recording:
             if continuous:
                 with _called_every(settings.upkeep_minutes * 60, upkeep, stop):
-                    _run_until_stopped(spark, settings, jobs, report, stop, recording)
+                    if beside:
+                        offered[beside.JOB] = beside
+                    _run_until_stopped(spark, settings, offered, report, stop, recording)
             else:
                 for job in jobs:
                     _drain(spark, settings, job, report, stop, recording)
@@ -116,7 +121,7 @@ def _drain(
 def _run_until_stopped(
     spark: SparkSession,
     settings: Settings,
-    jobs: Sequence[str],
+    jobs: Mapping[str, Job],
     report: Report,
     stop: threading.Event,
     metrics: StreamMetrics,
@@ -128,7 +133,7 @@ def _run_until_stopped(
             if time.monotonic() - looked >= _LOOK_SECONDS:
                 # A feed's stream starts with the feed's first line.
                 for running in all_running:
-                    running.start(JOBS[running.job].streams(spark, settings), continuous=True)
+                    running.start(jobs[running.job].streams(spark, settings), continuous=True)
                 looked = time.monotonic()
             for running in all_running:
                 running.raise_failure()

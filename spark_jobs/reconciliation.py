@@ -11,18 +11,19 @@ from uuid import uuid4
 from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
-from lake.catalog import INGESTION, USER_5M
+from lake.catalog import INGESTION
 from lake.feed import Feed
 from lake.feed_tables import accepted_table, bronze_table
-from lake.feeds import FEEDS, TRANSACTIONS
+from lake.feeds import FEEDS
 from lake.lease import turn
 from lake.settings import Settings
-from spark_jobs import features, silver
+from spark_jobs import silver
 from spark_jobs.archive import archive_finished
 from spark_jobs.expired import Expired, expired
+from spark_jobs.feature_tables import FeatureTable, feature_tables
 from spark_jobs.inventory import Inventory, keep_inventory, take_inventory
 from spark_jobs.lag import NO_LAG, Lag, LagMeter
-from spark_jobs.parity import Parity, measure
+from spark_jobs.parity import Parity, keep, measure
 from spark_jobs.standing import FRESH, NO_ROWS, accepted_orphans, sizes, tallies
 
 CountFiles = Callable[[SparkSession, Settings], Inventory]
@@ -76,48 +77,59 @@ class FeedCounts:
 
 
 @dataclass(frozen=True)
+class FeatureCounts:
+    """How many accepted events of a feed there are, how many rows its table of features has, and its stream's lag."""
+
+    events: int
+    rows: int
+    lag: Lag = NO_LAG
+
+    @property
+    def difference(self) -> int:
+        """Accepted events without features (rows too many, if negative); those on their way are not lost."""
+        return self.lag.unexplained(self.events - self.rows)
+
+
+@dataclass(frozen=True)
 class Status:
-    """The state of a lake; `parity` is None where it was not asked for."""
+    """The state of a lake; `features` and `parity` are by table, and parity is empty where it was not asked for."""
 
     feeds: dict[str, FeedCounts]
-    feature_rows: int
-    parity: Parity | None
+    features: dict[str, FeatureCounts]
+    parity: dict[str, Parity]
     alerts: dict[str, int]
     quarantine: dict[str, int]
     freshness_s: dict[str, float | None] = field(default_factory=dict)
     changed_files: list[str] = field(default_factory=list)
     unknown_fields: dict[str, int] = field(default_factory=dict)
-    feature_lag: Lag = NO_LAG
-
-    @property
-    def feature_difference(self) -> int:
-        """Accepted transactions without features (rows too many, if negative); those on their way are not lost."""
-        return self.feature_lag.unexplained(self._without_features)
 
     @property
     def has_difference(self) -> bool:
         """Whether lines or features are lost, doubled or differ: a defect, not work that is still on its way."""
+        differences = [counts.difference for counts in self.feeds.values()]
+        differences += [counts.difference for counts in self.features.values()]
+        return any(differences) or bool(self.differing)
+
+    @property
+    def differing(self) -> dict[str, int]:
+        """Feature rows that differ from their recomputation, by table."""
         # While rows are on their way, the comparison sees some before and some after them.
-        differing = self.parity is not None and self.parity.differing != 0 and self.feature_lag == NO_LAG
-        return any(feed.difference for feed in self.feeds.values()) or self.feature_difference != 0 or differing
+        is_still = {name for name, counts in self.features.items() if counts.lag == NO_LAG}
+        return {name: one.differing for name, one in self.parity.items() if one.differing and name in is_still}
 
     @property
     def is_consistent(self) -> bool:
         """Whether all has arrived, all counts agree, and no feature row differs from its recomputation."""
-        has_arrived = all(feed.is_consistent for feed in self.feeds.values()) and self._without_features == 0
-        return has_arrived and not self.has_difference
-
-    @property
-    def _without_features(self) -> int:
-        return self.feeds[TRANSACTIONS.name].silver - self.feature_rows
+        have_features = all(counts.events == counts.rows for counts in self.features.values())
+        return have_features and all(feed.is_consistent for feed in self.feeds.values()) and not self.has_difference
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON of `risklake status --json`."""
         return {
             "consistent": self.is_consistent,
             "feeds": {name: counts.as_dict() for name, counts in self.feeds.items()},
-            "features": {USER_5M.short_name: {"rows": self.feature_rows}},
-            "parity": {USER_5M.short_name: self.parity.as_dict()} if self.parity else {},
+            "features": {name: {"rows": counts.rows} for name, counts in self.features.items()},
+            "parity": {name: parity.as_dict() for name, parity in self.parity.items()},
             "alerts": self.alerts,
             "quarantine": self.quarantine,
             "freshness_s": self.freshness_s,
@@ -144,6 +156,7 @@ def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = Fa
         storage.ensure_tables(spark, settings, [INGESTION.name])
         storage.require_columns(spark, settings, INGESTION.name)
         storage.append(_as_rows(spark, status), settings, INGESTION.name)
+    keep(spark, settings, status.parity)
     return status
 
 
@@ -167,15 +180,17 @@ def _status(
     # In this order, so that what arrives meanwhile can only look like work on its way: each table is pinned before
     # those that are written from it are counted, and the files of the inbox are counted last.
     meters = {name: LagMeter(settings, silver.query(feed), bronze_table(feed).name) for name, feed in FEEDS.items()}
-    feature_meter = LagMeter(settings, features.QUERY, features.SOURCE)
+    tables = feature_tables(spark, settings)
+    feature_meters = {found.name: LagMeter(settings, found.query, found.source) for found in tables}
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
+    versions |= {found.source: feature_meters[found.name].version for found in tables}
     gone = expired(spark, settings)
-    size_of = sizes(spark, settings, versions | {features.SOURCE: feature_meter.version}, gone)
+    size_of = sizes(spark, settings, versions, gone)
     tally, orphans = tallies(spark, settings, gone), accepted_orphans(spark, settings, gone)
     # Before the lag is known: what is written meanwhile then counts as being on its way.
-    parity = measure(spark, settings, gone) if with_parity else None
+    parity = measure(spark, settings, gone) if with_parity else {}
     lags = {name: meter.close() for name, meter in meters.items()}
-    feature_lag = feature_meter.close()
+    feature_lags = {name: meter.close() for name, meter in feature_meters.items()}
     inventory = count_files(spark, settings)
 
     def pending(feed: Feed) -> int:
@@ -197,17 +212,20 @@ def _status(
             lag=lags[feed.name],
         )
 
-    found = {feed.name: counts(feed) for feed in FEEDS.values()}
+    def feature_counts(found: FeatureTable) -> FeatureCounts:
+        events, rows = (size_of.get(name, NO_ROWS).rows for name in (found.source, found.table.name))
+        return FeatureCounts(events, rows, feature_lags[found.name])
+
+    by_feed = {feed.name: counts(feed) for feed in FEEDS.values()}
     status = Status(
-        feeds={name: feed for name, feed in found.items() if FEEDS[name].is_core or feed.lines or feed.bronze},
-        feature_rows=size_of[USER_5M.name].rows,
+        feeds={name: feed for name, feed in by_feed.items() if FEEDS[name].is_core or feed.lines or feed.bronze},
+        features={found.name: feature_counts(found) for found in tables},
         parity=parity,
         alerts=tally.alerts,
         quarantine=tally.codes,
         freshness_s={name: size_of[name].age_s for name in FRESH},
         changed_files=[f"{feed}/{file}" for feed, file in inventory.changed],
         unknown_fields=tally.unknown,
-        feature_lag=feature_lag,
     )
     return status, inventory
 

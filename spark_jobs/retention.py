@@ -17,14 +17,15 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import ALERTS, DUPLICATES, ORPHANS, QUARANTINE, RETENTION, SCORES, USER_5M
+from lake.catalog import ALERTS, DUPLICATES, FRAUD_ALERT, ORPHANS, PROCESSED_ORDERS, QUARANTINE, RETENTION, SCORES
 from lake.feed import Feed
 from lake.feed_tables import bronze_table, silver_table
-from lake.feeds import TRANSACTIONS
+from lake.feeds import ORDERS, TRANSACTIONS
 from lake.lease import turn
 from lake.settings import Settings
 from spark_jobs.archive import ARCHIVE
 from spark_jobs.expired import EVENT_FEEDS, Expired, expired
+from spark_jobs.feature_tables import FEATURE_TABLES
 from spark_jobs.inventory import keep_inventory
 
 
@@ -95,6 +96,13 @@ def _settled(spark: SparkSession, settings: Settings, feed: Feed, known: Expired
     return sum(row[0] for row in reduce(DataFrame.union, counted).collect()) if counted else 0
 
 
+# Beside features, in the order in which they go.
+_MADE_OF = {
+    TRANSACTIONS.name: (SCORES, ALERTS),
+    ORDERS.name: (FRAUD_ALERT, PROCESSED_ORDERS, ALERTS),
+}
+
+
 def _delete(spark: SparkSession, settings: Settings, feeds: list[Feed], gone: Expired) -> dict[str, int]:
     if gone.before is None:
         return {}
@@ -121,21 +129,23 @@ def _deleted(spark: SparkSession, settings: Settings, conditions: dict[str, str]
 
 
 def _delete_made_of(spark: SparkSession, settings: Settings, before: datetime) -> None:
-    """Features, alerts and scores of the transactions that go."""
-    silver = f"silver.{TRANSACTIONS.name}"
-    if not storage.exists(spark, settings, silver):
-        return
-    transactions = storage.read(spark, settings, silver)
-    gone = transactions.where(F.col("arrived_at") < F.lit(before)).select("event_id", "event_date").persist()
-    first, last = gone.agg(F.min("event_date"), F.max("event_date")).collect()[0]
-    if first is not None:
-        within = f"old.event_date between date'{first}' and date'{last}'"
-        for name in (SCORES.name, ALERTS.name, USER_5M.name):
-            if storage.exists(spark, settings, name):
-                # Scores are written by another program.
-                with turn(settings, name):
-                    storage.delete_matching(gone, settings, name, within=within, on=("event_id",))
-    gone.unpersist()
+    """Features, alerts, scores and judgements of the events that go."""
+    for found in FEATURE_TABLES:
+        if not storage.exists(spark, settings, found.source):
+            continue
+        events = storage.read(spark, settings, found.source).where(F.col("arrived_at") < F.lit(before))
+        ids = {"event_id": F.col(found.feed.key), found.feed.key: F.col(found.feed.key)}
+        gone = events.select(*(column.alias(name) for name, column in ids.items()), "event_date").persist()
+        first, last = gone.agg(F.min("event_date"), F.max("event_date")).collect()[0]
+        if first is not None:
+            within = f"old.event_date between date'{first}' and date'{last}'"
+            for table in (*_MADE_OF[found.feed.name], found.table):
+                if storage.exists(spark, settings, table.name):
+                    # Scores are written by another program.
+                    with turn(settings, table.name):
+                        on = ("event_id",) if "event_id" in table.column_names else table.keys
+                        storage.delete_matching(gone, settings, table.name, within=within, on=on)
+        gone.unpersist()
 
 
 def _delete_files(spark: SparkSession, settings: Settings, feeds: list[Feed], before: date) -> None:

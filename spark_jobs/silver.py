@@ -22,7 +22,7 @@ from spark_jobs.expired import expired
 from spark_jobs.history import versions
 from spark_jobs.known_ids import KnownIds, ids_of
 from spark_jobs.small_input import is_interpreted
-from spark_jobs.streams import Stream
+from spark_jobs.streams import Rank, Stream
 from spark_jobs.time_ranges import ranges_of
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
@@ -59,6 +59,10 @@ def query(feed: Feed) -> str:
     return f"silver_{feed.name}"
 
 
+def _rank(feed: Feed) -> Rank:
+    return Rank.REFERENCE if feed.is_reference else Rank.SILVER
+
+
 def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[bool], StreamingQuery]:
     def start(continuous: bool) -> StreamingQuery:
         tables = {silver_table(feed).name, accepted_table(feed).name}
@@ -69,7 +73,7 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
         write = _batch_writer(settings, feed, _known_ids(settings, feed, continuous))
         interpreted = is_interpreted(settings, query(feed), bronze_table(feed).name, continuous=continuous)
         return storage.stream_batches(
-            rows, settings, write, query=query(feed), continuous=continuous, interpreted=interpreted
+            rows, settings, write, query=query(feed), continuous=continuous, interpreted=interpreted, rank=_rank(feed)
         )
 
     return start

@@ -17,14 +17,17 @@ from lake.feed_tables import accepted_table, bronze_table, silver_table
 from lake.feeds import FEEDS, TRANSACTIONS
 from lake.settings import Settings
 from spark_jobs.expired import Expired
+from spark_jobs.feature_tables import FEATURE_TABLES
+
+
+def _arrival(name: str) -> str:
+    """The column that tells the arrival of what a table is made of."""
+    return "inputs_arrived_at" if "inputs_arrived_at" in TABLES[name].column_names else "arrived_at"
+
 
 # What tells the newest line of transactions that a table knows of.
-FRESH = {
-    f"bronze.{TRANSACTIONS.name}": "arrived_at",
-    f"silver.{TRANSACTIONS.name}": "arrived_at",
-    USER_5M.name: "inputs_arrived_at",
-    ALERTS.name: "inputs_arrived_at",
-}
+_OF_TRANSACTIONS = (f"bronze.{TRANSACTIONS.name}", f"silver.{TRANSACTIONS.name}", USER_5M.name, ALERTS.name)
+FRESH = {name: _arrival(name) for name in _OF_TRANSACTIONS}
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,14 @@ def sizes(
 ) -> dict[str, Size]:
     """The size of each table that lines pass through, by name, without what has expired; of some as of a version."""
     tables = [table for feed in FEEDS.values() for table in (bronze_table(feed), accepted_table(feed))]
-    names = [t.name for t in (*tables, USER_5M, ALERTS) if storage.exists(spark, settings, t.name)]
+    made = [found.table for found in FEATURE_TABLES]
+    names = [t.name for t in (*tables, *made, ALERTS) if storage.exists(spark, settings, t.name)]
     # One query for all: planning a small one costs more than counting.
     counted = [
         _kept(storage.read(spark, settings, name, versions.get(name)), spark, settings, name, gone).agg(
             F.lit(name).alias("name"),
             F.count("*").alias("rows"),
-            F.unix_micros(F.max(FRESH.get(name, "arrived_at"))).alias("newest_us"),
+            F.unix_micros(F.max(_arrival(name))).alias("newest_us"),
         )
         for name in names
     ]
@@ -69,10 +73,10 @@ def _kept(rows: DataFrame, spark: SparkSession, settings: Settings, name: str, g
         return rows
     if "arrived_at" in rows.columns:
         return gone.kept(rows)
-    # Features have no time of arrival of their own; they are deleted before their transactions.
-    transactions = storage.read(spark, settings, f"silver.{TRANSACTIONS.name}")
-    old = transactions.where(F.col("arrived_at") < F.lit(gone.before)).select("event_id")
-    return rows.join(old, on="event_id", how="left_anti")
+    # Features have no time of arrival of their own; they are deleted before their events.
+    source = next(found for found in FEATURE_TABLES if found.table.name == name)
+    events = storage.read(spark, settings, source.source).where(F.col("arrived_at") < F.lit(gone.before))
+    return rows.join(events.select(events[source.feed.key].alias("event_id")), on="event_id", how="left_anti")
 
 
 def accepted_orphans(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, int]:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Protocol
 
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from lake.settings import Settings
+
+
+class Rank(IntEnum):
+    """The order in which micro-batches that wait get their turn: what is nearest to an alert comes first."""
+
+    REFERENCE = 0
+    BRONZE = 1
+    SILVER = 2
+    FEATURES = 3
+    ALERTS = 4
 
 
 @dataclass(frozen=True)

@@ -2,72 +2,162 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame, Window
+from datetime import timedelta
+
+from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
 from lake.catalog import USER_5M
+from lake.feature import Aggregate, Feature
+from lake.transaction_features import DAY, FEATURES, FIVE_MINUTES, HORIZON, HOUR, LEAST_PAST, MONTH
+from spark_jobs.travel import distance_km, local_hour
 
-WINDOW_MINUTES = 5
-# How far back "the user's previous transaction" is looked for.
-HORIZON_DAYS = 30
+# What the transform needs of `silver.transactions`, and what rules see beside the features.
+INPUTS = (
+    *("event_id", "user_id", "merchant_id", "amount", "currency", "country", "event_time", "event_date"),
+    *("device_id", "payment_method_id", "product_id", "quantity", "channel", "status", "arrived_at"),
+)
+# Longer windows are sums only, so that transactions of long ago may come summed up.
+LONGEST_WHOLE = FIVE_MINUTES
+DECLINED, ONLINE = "declined", "online"
 
-# What the transform needs of `silver.transactions`.
-INPUTS = ("event_id", "user_id", "merchant_id", "amount", "country", "event_time", "event_date", "arrived_at")
+# What a transaction adds to each sum over a long window. One that stands for many of long ago (`kept_history`) brings
+# columns of these names.
+LONG_SUMS = {
+    "w_txn_count_1h": HOUR,
+    "w_amount_sum_1h": HOUR,
+    "w_declined_count_1h": HOUR,
+    "w_txn_count_24h": DAY,
+    "w_amount_sum_24h": DAY,
+    "w_past_count_30d": MONTH,
+    "w_past_amount_30d": MONTH,
+}
 
 _SECOND = 1_000_000
 _MINOR_UNITS = 10_000
 
 
+def is_online() -> Column:
+    """Whether a payment was made from anywhere."""
+    return F.coalesce(F.col("channel") == ONLINE, F.lit(False))
+
+
+def weighted(transactions: DataFrame) -> DataFrame:
+    """Add what each transaction adds to the sums over long windows (`LONG_SUMS`), where it stands for itself only."""
+    one, amount = F.lit(1).cast("long"), F.col("amount").cast("decimal(28, 4)")
+    declined = _is_declined(F.col("status")).cast("long")
+    values = {name: amount if "amount" in name else one for name in LONG_SUMS} | {"w_declined_count_1h": declined}
+    return transactions.withColumns(values)
+
+
 def user_5m(transactions: DataFrame) -> DataFrame:
-    """From transactions (columns `INPUTS`, whole users) to the rows of `features.user_5m`.
+    """From transactions (columns `INPUTS`, whole users) to the rows of `features.user_5m`, its bookkeeping apart.
 
-    A row sees what happened up to its own event time: all events of the same instant included in the window, and as
-    previous event the one before it by (event time, event id). Other columns of the input are kept behind.
+    A row sees what happened up to its own event time: all events of the same instant included in the windows, and as
+    earlier ones those before it by (event time, event id). Other columns of the input are kept behind. Transactions of
+    long ago may be summed up (columns of `LONG_SUMS`), and merchants and devices of long ago be given as arrays of
+    (id, at) in the columns `seen_merchants` and `seen_devices`.
     """
-    moment = F.unix_micros("event_time")
-    trailing = (
-        Window.partitionBy("user_id")
-        .orderBy(moment)
-        .rangeBetween(-WINDOW_MINUTES * 60 * _SECOND + 1, Window.currentRow)
+    rows = transactions if set(LONG_SUMS) <= set(transactions.columns) else weighted(transactions)
+    windowed = rows.select(
+        *rows.columns,
+        *(_over(feature).alias(feature.name) for feature in FEATURES if _is_whole(feature)),
+        *(F.sum(name).over(_frame(w, *_keys(name))).alias(f"sum_{name}") for name, w in LONG_SUMS.items()),
+        F.try_sum(_minor() * _minor()).over(_frame(FIVE_MINUTES)).alias("squares_5m"),
+        F.lag(F.struct("event_time", "country", "device_id", "status")).over(_in_order()).alias("previous"),
+        F.last(F.when(~is_online(), F.struct("event_time", "country")), ignorenulls=True)
+        .over(_in_order().rowsBetween(Window.unboundedPreceding, -1))
+        .alias("in_person"),
+        F.lag("event_time").over(_in_order("merchant_id")).alias("at_merchant"),
+        F.lag("event_time").over(_in_order("device_id")).alias("on_device"),
     )
-    in_order = Window.partitionBy("user_id").orderBy("event_time", "event_id")
-    windowed = transactions.select(
-        *transactions.columns,
-        F.count("event_id").over(trailing).alias("txn_count_5m"),
-        F.sum("amount").over(trailing).alias("amount_sum_5m"),
-        F.max("amount").over(trailing).alias("amount_max_5m"),
-        F.try_sum(_minor() * _minor()).over(trailing).alias("squares_5m"),
-        F.size(F.collect_set("merchant_id").over(trailing)).alias("distinct_merchants_5m"),
-        F.size(F.collect_set("country").over(trailing)).alias("distinct_countries_5m"),
-        F.max("arrived_at").over(trailing).alias("window_arrived_at"),
-        F.lag("event_time").over(in_order).alias("previous_time"),
-        F.lag("country").over(in_order).alias("previous_country"),
-        F.lag("arrived_at").over(in_order).alias("previous_arrived_at"),
-    )
-    gap = (moment - F.unix_micros("previous_time")) / _SECOND
-    has_previous = gap <= HORIZON_DAYS * 86_400
-    featured = windowed.select(
-        *windowed.columns,
-        (F.col("amount_sum_5m").cast("double") / F.col("txn_count_5m")).alias("amount_mean_5m"),
-        _standard_deviation().alias("amount_std_5m"),
-        F.when(has_previous, gap).alias("seconds_since_previous"),
-        F.when(has_previous, F.col("country") != F.col("previous_country")).alias("country_changed"),
-        F.greatest("window_arrived_at", F.when(has_previous, F.col("previous_arrived_at"))).alias("inputs_arrived_at"),
-    )
-    extra = [name for name in transactions.columns if name not in INPUTS]
-    return featured.select(*USER_5M.column_names, *extra)
+    featured = windowed.withColumns(_formulas(windowed.columns))
+    kept = [name for name in transactions.columns if name not in (*USER_5M.column_names, *LONG_SUMS, *_SEEN)]
+    return featured.select(*USER_5M.content, *kept)
 
 
-def touched(transactions: DataFrame, is_new: str) -> DataFrame:
-    """Add `is_touched` to transactions: whether a new event (column `is_new`) lies in their window or before them."""
-    trailing = (
-        Window.partitionBy("user_id")
+_SEEN = ("seen_merchants", "seen_devices")
+
+
+def _is_whole(feature: Feature) -> bool:
+    return feature.window is not None and feature.window <= LONGEST_WHOLE and feature.aggregate in _AGGREGATES
+
+
+def _over(feature: Feature) -> Column:
+    return _AGGREGATES[feature.aggregate](feature.of or "event_id", _frame(feature.window or timedelta()))
+
+
+_AGGREGATES = {
+    Aggregate.COUNT: lambda name, frame: F.count(name).over(frame),
+    Aggregate.SUM: lambda name, frame: F.sum(name).over(frame).cast("decimal(28, 4)"),
+    Aggregate.MAX: lambda name, frame: F.max(name).over(frame),
+    Aggregate.DISTINCT: lambda name, frame: F.size(F.collect_set(name).over(frame)),
+}
+
+
+def _frame(window: timedelta, *keys: str) -> WindowSpec:
+    """The events of the same user (and keys) in (event time - window, event time]."""
+    microseconds = window // timedelta(microseconds=1)
+    return (
+        Window.partitionBy("user_id", *keys)
         .orderBy(F.unix_micros("event_time"))
-        .rangeBetween(-WINDOW_MINUTES * 60 * _SECOND + 1, Window.currentRow)
+        .rangeBetween(1 - microseconds, Window.currentRow)
     )
-    in_order = Window.partitionBy("user_id").orderBy("event_time", "event_id")
-    seen = F.max(is_new).over(trailing) | F.coalesce(F.lag(is_new).over(in_order), F.lit(False))
-    return transactions.withColumn("is_touched", seen)
+
+
+def _in_order(*keys: str) -> WindowSpec:
+    return Window.partitionBy("user_id", *keys).orderBy("event_time", "event_id")
+
+
+def _keys(weight: str) -> tuple[str, ...]:
+    return ("currency",) if weight.startswith("w_past_") else ()
+
+
+def _formulas(given: list[str]) -> dict[str, Column]:
+    """The features that are made of one earlier event or of sums, by name."""
+    gap, travelled = _seconds_since("previous"), _seconds_since("in_person")
+    has_previous, has_place = gap <= HORIZON.total_seconds(), (travelled <= HORIZON.total_seconds()) & ~is_online()
+    previous, km = F.col("previous"), distance_km(F.col("in_person.country"), F.col("country"))
+    past_count = F.col("sum_w_past_count_30d") - 1
+    past_sum = (F.col("sum_w_past_amount_30d") - F.col("amount")).cast("double")
+    long_sums = {name.removeprefix("w_"): F.col(f"sum_{name}") for name in LONG_SUMS if "_past_" not in name}
+    return {
+        **{name: value.cast("decimal(28, 4)") if "amount" in name else value for name, value in long_sums.items()},
+        "amount_mean_5m": F.col("amount_sum_5m").cast("double") / F.col("txn_count_5m"),
+        "amount_std_5m": _standard_deviation(),
+        "seconds_since_previous": F.when(has_previous, gap),
+        "country_changed": F.when(has_previous, F.col("country") != previous["country"]),
+        "device_changed": F.when(has_previous, F.col("device_id") != previous["device_id"]),
+        "previous_declined": F.when(has_previous, _is_declined(previous["status"])),
+        "is_new_merchant": _is_new("merchant_id", "at_merchant", "seen_merchants", given),
+        "is_new_device": F.when(
+            F.col("device_id").isNotNull(), _is_new("device_id", "on_device", "seen_devices", given)
+        ),
+        "amount_ratio_30d": F.when(
+            (past_count >= LEAST_PAST) & (past_sum > 0), F.col("amount").cast("double") / (past_sum / past_count)
+        ),
+        "travel_km": F.when(has_place, km),
+        "travel_kmh": F.when(has_place & (travelled > 0), km / (travelled / 3600)),
+        "local_hour": local_hour(F.col("country"), F.col("event_time")),
+    }
+
+
+def _is_declined(status: Column) -> Column:
+    return F.coalesce(F.lower(status) == DECLINED, F.lit(False))
+
+
+def _seconds_since(event: str) -> Column:
+    return (F.unix_micros("event_time") - F.unix_micros(F.col(f"{event}.event_time"))) / _SECOND
+
+
+def _is_new(key: str, last: str, seen: str, given: list[str]) -> Column:
+    """Whether no event before this one, within the horizon, has the same key."""
+    begin = F.unix_micros("event_time") - HORIZON // timedelta(microseconds=1)
+    is_known = F.coalesce(F.unix_micros(last) >= begin, F.lit(False))
+    if seen in given:
+        long_ago = F.exists(seen, lambda one: (one["id"] == F.col(key)) & (F.unix_micros(one["at"]) >= begin))
+        is_known = is_known | F.coalesce(long_ago, F.lit(False))
+    return ~is_known
 
 
 def _minor() -> Column:

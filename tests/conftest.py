@@ -45,23 +45,24 @@ def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     return load_settings({"lake_root": str(tmp_path / "lake")}, environment={}, folder=tmp_path)
 
 
+def transaction_line(event_id: str = "e1", **fields: Any) -> str:
+    """The line of a transaction; a field set to None is left out."""
+    base = {
+        "event_id": event_id,
+        "user_id": "u1",
+        "merchant_id": "m1",
+        "amount": 10.5,
+        "currency": "EUR",
+        "country": "DE",
+        "event_time": "2026-01-05T10:00:00Z",
+    }
+    return json.dumps({key: value for key, value in (base | fields).items() if value is not None})
+
+
 @pytest.fixture
 def transaction() -> Callable[..., str]:
-    """Builds the line of a transaction; a field set to None is left out."""
-
-    def build(event_id: str = "e1", **fields: Any) -> str:
-        base = {
-            "event_id": event_id,
-            "user_id": "u1",
-            "merchant_id": "m1",
-            "amount": 10.5,
-            "currency": "EUR",
-            "country": "DE",
-            "event_time": "2026-01-05T10:00:00Z",
-        }
-        return json.dumps({key: value for key, value in (base | fields).items() if value is not None})
-
-    return build
+    """Builds the line of a transaction."""
+    return transaction_line
 
 
 @pytest.fixture

@@ -23,8 +23,9 @@ QUIET: dict[str, Any] = {
     "user_id": "u", "merchant_id": "m", "amount": Decimal(1), "fired_on": {}, "currency": "EUR", "country": "DE",
     "event_time": NOW, "event_date": NOW.date(), "severity": "high", "state": "open", "reason": "because",
     "source_file": "f", "line_number": 1, "content_hash": 0, "arrived_at": NOW, "inputs_arrived_at": NOW,
-    "watches": "transactions", "entity": "user_id", "entity_id": "u", "typology": "", "weight": 50, "score": 50,
-    "decision": "review", "rule_set": "a",
+    "updated_at": NOW,
+    "watches": "transactions", "entity": "user_id", "entity_id": "u", "typology": "", "cool_down_s": 3600,
+    "weight": 50, "score": 50, "decision": "review", "rule_set": "a",
 }  # fmt: skip
 
 

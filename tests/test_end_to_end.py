@@ -104,7 +104,7 @@ def test_jobs_run_by_themselves_with_spark_submit(
         pipeline.run(spark, settings, continuous=False, jobs=between)
     status = measure_status(spark, settings)
     assert status.is_consistent
-    assert status.feature_rows == 4
+    assert status.features["user_5m"].rows == 4
     # All four payments lie at one instant, so each sees all of them.
     assert status.alerts == {"velocity_5m": 4}
 

@@ -233,6 +233,7 @@ def killed_at(settings: Settings, landing: Landing, rounds: list[tuple[float, Ai
 
 
 @pytest.mark.end_to_end
+@pytest.mark.timeout(1200)  # three programs die and start anew: 400 s alone, half as much again beside another process
 def test_kills_at_named_points_cost_nothing_and_double_nothing(
     spark: SparkSession, small: Callable[[str], tuple[Settings, Landing]]
 ) -> None:

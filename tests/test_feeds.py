@@ -166,9 +166,8 @@ def test_an_event_of_an_unknown_user_is_accepted_and_reported_where_nothing_else
 
 def test_every_event_that_was_taken_up_has_its_features(rounds: list[Seen]) -> None:
     for seen in rounds:
-        assert seen.status.feature_rows == len(seen.tables["silver.transactions"])
-        assert seen.status.parity is not None
-        assert seen.status.parity.differing == 0
+        assert seen.status.features["user_5m"].rows == len(seen.tables["silver.transactions"])
+        assert seen.status.parity["user_5m"].differing == 0
 
 
 def test_a_changed_user_is_a_new_version_and_a_repeat_of_an_old_one_is_a_duplicate(rounds: list[Seen]) -> None:

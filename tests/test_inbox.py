@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,9 @@ def fill(folder: Path) -> dict[str, int]:
         (folder / name).mkdir()
         (folder / name / "inside.jsonl").write_text("no line\n")
     os.mkfifo(folder / "pipe.jsonl")
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(folder / "socket.jsonl"))
+    # A socket's address may have 108 characters.
+    with socket.socket(socket.AF_UNIX) as server, chdir(folder):
+        server.bind("socket.jsonl")
     for name, target in {"link": "d.txt", "link-to-empty": "empty.jsonl", "link-to-folder": "below"}.items():
         (folder / f"{name}.jsonl").symlink_to(target)
     (folder / "link-to-nothing.jsonl").symlink_to("nothing")

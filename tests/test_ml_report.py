@@ -22,6 +22,7 @@ from lake import storage
 from lake.catalog import TABLES
 from lake.errors import InputError, TrainingError
 from lake.settings import Settings, load_settings
+from lake.transaction_features import FEATURES
 from ml import artifact, models, report, training
 from ml.dataset import Dataset
 from ml.features import feature_columns
@@ -171,10 +172,12 @@ def _append(spark: SparkSession, settings: Settings, name: str, events: pd.DataF
     zoned = {c: events[c].dt.tz_localize("UTC") for c in ("event_time", "reported_at")}
     rows = spark.createDataFrame(pa.Table.from_pandas(events.assign(**zoned), preserve_index=False)).coalesce(1)
     rows = rows.withColumn("event_date", F.to_date(date_of))
-    fixed = {"arrived_at": F.current_timestamp(), "inputs_arrived_at": F.current_timestamp()}
+    fixed = dict.fromkeys(("arrived_at", "inputs_arrived_at", "updated_at"), F.current_timestamp())
     rest = {"merchant_id": "m", "country": "GB", "source_file": "f", "line_number": 1, "content_hash": 0}
+    # What the model does not take, but a row of features always has.
+    rest |= {feature.name: 0 for feature in FEATURES if feature.is_always_there}
     known = {**fixed, **{key: F.lit(value) for key, value in rest.items()}}
-    values = {c: F.col(c) for c in rows.columns} | known
+    values = known | {c: F.col(c) for c in rows.columns}
     storage.append(
         rows.select(*(values.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in TABLES[name].columns)),
         settings,

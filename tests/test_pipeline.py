@@ -104,8 +104,8 @@ def test_late_files_correct_the_features_and_alerts_that_they_change(
         land(lines[part * 60 : part * 60 + 60], f"part-{part}.jsonl")
         status = drain(spark, settings)
         assert status.is_consistent, status.as_dict()
-        assert status.parity is not None
-        assert (status.parity.compared, status.parity.differing) == ((part + 1) * 60, 0)
+        parity = status.parity["user_5m"]
+        assert (parity.compared, parity.differing) == ((part + 1) * 60, 0)
     open_alerts = storage.read(spark, settings, "alerts.alerts").where("state = 'open'")
     wanted = storage.read(spark, settings, "features.user_5m").where("txn_count_5m >= 3")
     alerted = {row["event_id"] for row in open_alerts.where("rule = 'velocity_5m'").collect()}
@@ -192,7 +192,7 @@ def test_a_lost_checkpoint_is_refused_with_the_way_out(
     after = drain(spark, settings)
     assert after.is_consistent
     assert after.as_dict()["feeds"] == before.as_dict()["feeds"]
-    assert after.feature_rows == 5
+    assert after.features["user_5m"].rows == 5
 
 
 def test_whoever_drains_needs_the_key_of_the_lake(spark: SparkSession, settings: Settings) -> None:

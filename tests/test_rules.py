@@ -22,7 +22,7 @@ SHIPPED = load_rules(load_settings(environment={}, folder=Path(__file__).parent)
 
 def fired(spark: SparkSession, rules: RuleSet, *given: dict[str, Any], feed: str = "transactions") -> list[Row]:
     found = evaluate(events(spark, *given, feed=feed), rules, feed)
-    assert found.columns == ALERTS.column_names
+    assert [*found.columns, "updated_at"] == ALERTS.column_names
     return sorted(found.collect(), key=lambda row: (row["event_id"], row["rule"]))
 
 

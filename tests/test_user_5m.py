@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.types import StructType
 
-from lake.catalog import TABLES
+from lake.catalog import TABLES, USER_5M
+from lake.country_places import places
+from lake.transaction_features import FEATURES
 from spark_jobs.parity import differences
 from spark_jobs.user_5m import INPUTS, user_5m
 
@@ -31,24 +34,39 @@ class Event:
     amount: Decimal = Decimal("10.0000")
     merchant_id: str = "m1"
     country: str = "DE"
+    currency: str = "EUR"
+    device_id: str | None = None
+    channel: str | None = None
+    status: str | None = None
 
     @property
     def moment(self) -> datetime:
         return START + timedelta(seconds=self.at)
 
+    @property
+    def is_declined(self) -> bool:
+        return (self.status or "").lower() == "declined"
+
 
 def oracle(event: Event, events: Sequence[Event]) -> dict[str, Any]:
     """What `features.user_5m` must hold, in plain Python and exact arithmetic."""
     own = [e for e in events if e.user_id == event.user_id]
-    window = [e for e in own if event.moment - timedelta(minutes=5) < e.moment <= event.moment]
     before = [e for e in own if (e.moment, e.event_id) < (event.moment, event.event_id)]
-    previous = max(before, key=lambda e: (e.moment, e.event_id), default=None)
-    if previous and event.moment - previous.moment > timedelta(days=30):
-        previous = None
+    recent = [e for e in before if event.moment - e.moment <= timedelta(days=30)]
+    return short(event, own) | long(event, own) | of_the_past(event, recent) | travel(event, recent)
+
+
+def within(event: Event, own: Sequence[Event], window: timedelta) -> list[Event]:
+    return [e for e in own if event.moment - window < e.moment <= event.moment]
+
+
+def short(event: Event, own: Sequence[Event]) -> dict[str, Any]:
+    window = within(event, own, timedelta(minutes=5))
     amounts = [Fraction(e.amount) for e in window]
     count, mean = len(amounts), sum(amounts) / len(amounts)
     variance = sum((a - mean) ** 2 for a in amounts) / (count - 1) if count > 1 else None
     return {
+        "txn_count_1m": len(within(event, own, timedelta(minutes=1))),
         "txn_count_5m": count,
         "amount_sum_5m": sum(e.amount for e in window),
         "amount_max_5m": max(e.amount for e in window),
@@ -56,17 +74,68 @@ def oracle(event: Event, events: Sequence[Event]) -> dict[str, Any]:
         "amount_std_5m": None if variance is None else math.sqrt(variance),
         "distinct_merchants_5m": len({e.merchant_id for e in window}),
         "distinct_countries_5m": len({e.country for e in window}),
-        "seconds_since_previous": previous and (event.moment - previous.moment).total_seconds(),
-        "country_changed": previous and previous.country != event.country,
     }
 
 
+def long(event: Event, own: Sequence[Event]) -> dict[str, Any]:
+    hour, day = within(event, own, timedelta(hours=1)), within(event, own, timedelta(days=1))
+    month = within(event, own, timedelta(days=30))
+    past = [e.amount for e in month if e.currency == event.currency and e.event_id != event.event_id]
+    return {
+        "txn_count_1h": len(hour),
+        "amount_sum_1h": sum(e.amount for e in hour),
+        "declined_count_1h": sum(e.is_declined for e in hour),
+        "txn_count_24h": len(day),
+        "amount_sum_24h": sum(e.amount for e in day),
+        "amount_ratio_30d": float(Fraction(event.amount) * len(past) / Fraction(sum(past)))
+        if len(past) >= 3 and sum(past)
+        else None,
+    }
+
+
+def of_the_past(event: Event, recent: Sequence[Event]) -> dict[str, Any]:
+    previous = max(recent, key=lambda e: (e.moment, e.event_id), default=None)
+    devices = {e.device_id for e in recent}
+    return {
+        "seconds_since_previous": previous and (event.moment - previous.moment).total_seconds(),
+        "country_changed": previous and previous.country != event.country,
+        "device_changed": previous.device_id != event.device_id
+        if previous and previous.device_id and event.device_id
+        else None,
+        "previous_declined": previous and previous.is_declined,
+        "is_new_merchant": event.merchant_id not in {e.merchant_id for e in recent},
+        "is_new_device": event.device_id and event.device_id not in devices,
+        "local_hour": event.moment.astimezone(ZoneInfo(places()[event.country].zone)).hour,
+    }
+
+
+def travel(event: Event, recent: Sequence[Event]) -> dict[str, Any]:
+    in_person = [e for e in recent if e.channel != "online"]
+    last = max(in_person, key=lambda e: (e.moment, e.event_id), default=None)
+    if last is None or event.channel == "online":
+        return {"travel_km": None, "travel_kmh": None}
+    km, hours = distance(last.country, event.country), (event.moment - last.moment).total_seconds() / 3600
+    return {"travel_km": km, "travel_kmh": km / hours if hours else None}
+
+
+def distance(one: str, other: str) -> float:
+    """Whole km between two main cities, by the law of cosines: another formula than the transform's."""
+    if one == other:
+        return 0.0
+    a, b = places()[one], places()[other]
+    north = math.sin(math.radians(a.latitude)) * math.sin(math.radians(b.latitude))
+    across = math.cos(math.radians(a.latitude)) * math.cos(math.radians(b.latitude))
+    return float(round(6371 * math.acos(north + across * math.cos(math.radians(a.longitude - b.longitude)))))
+
+
 def silver(spark: SparkSession, events: Sequence[Event]) -> DataFrame:
-    schema = TABLES["silver.transactions"].schema
-    rows = [
-        (e.event_id, e.user_id, e.merchant_id, e.amount, e.country, e.moment, e.moment.date(), START) for e in events
-    ]
-    return spark.createDataFrame(rows, StructType([schema[name] for name in INPUTS]))
+    fields = TABLES["silver.transactions"].schema
+    usual = {"arrived_at": START, "payment_method_id": None, "product_id": None, "quantity": None}
+    rows = []
+    for event in events:
+        values = usual | vars(event) | {"event_time": event.moment, "event_date": event.moment.date()}
+        rows.append(tuple(values[name] for name in INPUTS))
+    return spark.createDataFrame(rows, StructType([fields[name] for name in INPUTS]))
 
 
 def compute(spark: SparkSession, events: Sequence[Event]) -> dict[str, Row]:
@@ -87,12 +156,35 @@ amounts = st.one_of(
 )
 # Distances that sit on and beside the edges of the window, ties, and the 30-day horizon.
 DAY = 86_400.0
-steps = st.sampled_from([0.0, 0.000001, 1.0, 60.0, 299.999999, 300.0, 300.000001, 3600.0, 30 * DAY, 30 * DAY + 0.1])
-user_events = st.lists(
-    st.tuples(steps, amounts, st.sampled_from(["m1", "m2", "m3"]), st.sampled_from(["DE", "ID"])),
-    min_size=1,
-    max_size=8,
+HOUR = 3600.0
+steps = st.sampled_from(
+    [
+        0.0,
+        0.000001,
+        1.0,
+        59.999999,
+        60.0,
+        299.999999,
+        300.0,
+        300.000001,
+        HOUR - 1,
+        HOUR,
+        DAY - 1,
+        DAY,
+        30 * DAY,
+        30 * DAY + 0.1,
+    ]
 )
+facts = st.tuples(
+    amounts,
+    st.sampled_from(["m1", "m2", "m3"]),
+    st.sampled_from(["DE", "ID", "BR"]),
+    st.sampled_from(["EUR", "EUR", "IDR"]),
+    st.sampled_from([None, "d1", "d2"]),
+    st.sampled_from([None, "online", "card_present"]),
+    st.sampled_from([None, "approved", "declined", "Declined"]),
+)
+user_events = st.lists(st.tuples(steps, facts), min_size=1, max_size=8)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -101,9 +193,9 @@ def test_every_feature_equals_the_plain_python_oracle(spark: SparkSession, users
     events = []
     for user, steps_of_user in enumerate(users):
         at = 0.0
-        for number, (step, amount, merchant, country) in enumerate(steps_of_user):
+        for number, (step, fact) in enumerate(steps_of_user):
             at += step
-            events.append(Event(f"{user}-{number}", f"u{user}", at, amount, merchant, country))
+            events.append(Event(f"{user}-{number}", f"u{user}", at, *fact))
     found = compute(spark, list(reversed(events)))
     assert set(found) == {e.event_id for e in events}
     for event in events:
@@ -148,5 +240,36 @@ def test_parity_sees_a_changed_a_missing_and_a_doubled_row(spark: SparkSession) 
         *[f"if(event_id = 'a', 9, {c}) as {c}" if c == "txn_count_5m" else c for c in frame.columns]
     )
     stored = changed.unionByName(frame.where("event_id = 'c'"))
-    same = {row["event_id"]: row["is_same"] for row in differences(stored, frame).collect()}
+    same = {row["event_id"]: row["is_same"] for row in differences(stored, frame, USER_5M.content).collect()}
     assert same == {"a": False, "b": False, "c": False, "d": True}
+
+
+def test_a_payment_online_is_no_journey_and_is_not_where_the_user_was(spark: SparkSession) -> None:
+    events = [
+        Event("berlin", "u", 0.0, country="DE", channel="card_present"),
+        Event("shop", "u", HOUR, country="US", channel="online"),
+        Event("jakarta", "u", 2 * HOUR, country="ID", channel="card_present"),
+    ]
+    found = compute(spark, events)
+    assert [found[e]["travel_km"] for e in ("berlin", "shop")] == [None, None]
+    assert 10_000 < found["jakarta"]["travel_km"] < 11_500
+    assert found["jakarta"]["travel_kmh"] == found["jakarta"]["travel_km"] / 2
+
+
+def test_the_ratio_needs_a_past_in_the_same_currency(spark: SparkSession) -> None:
+    past = [Event(f"p{n}", "u", float(n), Decimal(20), currency="EUR") for n in range(3)]
+    rich = Event("rich", "u", HOUR, Decimal(100), currency="EUR")
+    abroad = Event("abroad", "u", HOUR + 1, Decimal(100), currency="IDR")
+    found = compute(spark, [*past, rich, abroad])
+    assert found["rich"]["amount_ratio_30d"] == 5.0
+    assert found["abroad"]["amount_ratio_30d"] is None
+    assert found["p2"]["amount_ratio_30d"] is None
+
+
+def test_every_declared_feature_is_computed_and_held_against_the_oracle(spark: SparkSession) -> None:
+    event = Event("a", "u", 0.0)
+    declared = {feature.name for feature in FEATURES}
+    assert set(oracle(event, [event])) == declared
+    found = compute(spark, [event])["a"].asDict()
+    assert declared < set(found)
+    assert set(USER_5M.content) <= set(found)

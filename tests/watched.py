@@ -17,7 +17,13 @@ QUIET: dict[str, dict[str, Any]] = {
         "event_id": "e1", "user_id": "u1", "merchant_id": "m1", "amount": Decimal(20), "currency": "EUR",
         "country": "DE", "channel": "card_present", "event_time": NOW, "event_date": NOW.date(), "txn_count_5m": 1,
         "distinct_merchants_5m": 1, "distinct_countries_5m": 1, "seconds_since_previous": 7200.0,
-        "country_changed": False, "inputs_arrived_at": NOW,
+        "country_changed": False, "inputs_arrived_at": NOW, "updated_at": NOW,
+    },
+    "orders": {
+        "event_id": "o1", "user_id": "u1", "product_id": "p1", "quantity": 1, "amount_numeric": Decimal(20000),
+        "country": "ID", "source": "inbox", "event_time": NOW, "event_date": NOW.date(), "order_count_1h": 1,
+        "same_product_streak": 1, "equal_orders_users_10m": 1, "user_number_run_10m": 1, "local_hour": 17,
+        "inputs_arrived_at": NOW, "updated_at": NOW,
     },
 }  # fmt: skip
 

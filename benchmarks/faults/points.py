@@ -14,9 +14,17 @@ import numpy as np
 
 from lake.catalog import TABLES
 from lake.feeds import FEEDS
-from spark_jobs import alerts, bronze, features
+from spark_jobs import alerts, bronze, cases
+from spark_jobs.feature_tables import FEATURE_TABLES
+from spark_jobs.rules.watched import WATCHED
 
-QUERIES = (bronze.QUERY, *(f"silver_{feed}" for feed in FEEDS), features.QUERY, alerts.QUERY)
+QUERIES = (
+    bronze.QUERY,
+    *(f"silver_{feed}" for feed in FEEDS),
+    *(found.query for found in FEATURE_TABLES),
+    *(watched.query for watched in WATCHED.values()),
+    cases.QUERY,
+)
 # A micro-batch writes another table after one of these.
 WRITTEN_BEFORE = ("silver.quarantine", "silver.orphans", *(f"bronze.{feed}" for feed in FEEDS))
 WRITTEN_LAST = tuple(

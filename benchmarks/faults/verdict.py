@@ -18,7 +18,7 @@ from lake.table import Table
 from spark_jobs.reconciliation import Status, measure_status
 
 # What differs between two lakes that took the same files at other times.
-_OF_ARRIVAL = ("arrived_at", "arrival_date", "inputs_arrived_at", "valid_from", "valid_to")
+_OF_ARRIVAL = ("arrived_at", "arrival_date", "inputs_arrived_at", "updated_at", "valid_from", "valid_to")
 # What a line that still waits was waiting for when it came; some of that may have come since.
 _LEFT_OUT = {ORPHANS.name: ("missing",)}
 COMPARED = tuple(name for name in TABLES if not name.startswith("monitoring."))
@@ -84,8 +84,11 @@ def complaints(status: Status) -> list[str]:
         for name, counts in status.feeds.items()
         if not counts.is_consistent
     ]
-    if status.parity is None or status.parity.differing:
-        found.append(f"{status.parity.differing if status.parity else 'all'} feature rows differ from their batch")
+    if not status.parity:
+        found.append("no feature was compared with its batch")
+    for name, parity in status.parity.items():
+        if parity.differing:
+            found.append(f"{parity.differing} rows of features.{name} differ from their batch")
     if not status.is_consistent and not found:
         found.append("features and accepted transactions are not equally many")
     return found

@@ -1,13 +1,14 @@
--- Silver may have grown since the fact was built (streams run beside dbt), so only what the fact could know is compared.
-with silver as (
-    select event_id from {{ ref('stg_transactions') }}
-    where arrived_at < (select max(features_arrived_at) from {{ ref('fct_transactions') }})
+-- The lake may have grown since the fact was built (streams run beside dbt), so only what the fact could know is compared:
+-- every transaction whose features were written before the newest that it holds.
+with known as (
+    select event_id from {{ ref('stg_user_5m') }}
+    where updated_at < (select max(features_updated_at) from {{ ref('fct_transactions') }})
 ),
 
 fact as (
     select event_id from {{ ref('fct_transactions') }}
 )
 
-select silver.event_id
-from silver
-left anti join fact on silver.event_id = fact.event_id
+select known.event_id
+from known
+left anti join fact on known.event_id = fact.event_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from lake.settings import Settings
 from lake.storage.columns import require_columns
 from lake.storage.file_system import is_there
 from lake.storage.tables import exists, read
+from lake.storage.turns import TURNS
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming import StreamingQuery
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # So much of a table (compressed) goes into one micro-batch, about a million lines; a great file of the inbox would
 # otherwise fill the memory of all that comes after bronze.
 MOST_BYTES = 64 * 2**20
+
+Write = Callable[[DataFrame, int], None]
 
 FACTORY_MODE = "spark.sql.codegen.factoryMode"
 _STARTING = threading.Lock()
@@ -42,16 +45,32 @@ def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame
 
 
 def stream_batches(
-    rows: DataFrame, settings: Settings, write: object, *, query: str, continuous: bool, interpreted: bool = True
+    rows: DataFrame,
+    settings: Settings,
+    write: Write,
+    *,
+    query: str,
+    continuous: bool,
+    interpreted: bool = True,
+    rank: int = 0,
 ) -> StreamingQuery:
     """Start a stream that hands each micro-batch to `write(batch, batch_id)`, in a session of the stream's own.
 
-    There, expressions are `interpreted`, or code is generated for them, which pays where there are many rows.
+    There, expressions are `interpreted`, or code is generated for them, which pays where there are many rows. Streams
+    that run on write in turns; where several wait, the one of the highest `rank` comes first.
     """
-    writer = rows.writeStream.foreachBatch(write)  # type: ignore[arg-type]
+    writer = rows.writeStream.foreachBatch(_in_turn(write, rank) if continuous else write)
     writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
     with _interpreted(rows.sparkSession) if interpreted else nullcontext():
         return _trigger(writer, settings, continuous).start()
+
+
+def _in_turn(write: Write, rank: int) -> Write:
+    def wait_and_write(batch: DataFrame, batch_id: int) -> None:
+        with TURNS.turn(rank):
+            write(batch, batch_id)
+
+    return wait_and_write
 
 
 @contextmanager

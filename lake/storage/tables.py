@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,22 +95,30 @@ def replace_where(rows: DataFrame, settings: Settings, name: str, condition: str
 
 
 def merge_changes(
-    rows: DataFrame, settings: Settings, name: str, *, within: str | None = None, insert: bool = False
+    rows: DataFrame,
+    settings: Settings,
+    name: str,
+    *,
+    within: str | None = None,
+    insert: bool = False,
+    only: Sequence[str] | None = None,
 ) -> None:
     """Update the rows of the same key that differ, and with `insert` add those that are missing.
 
     `within` is a condition on the target with literal bounds (it is called `old` there), so that files are skipped.
-    The same call twice changes nothing the second time.
+    Where `only` some columns are known, the others stay as they are. The same call twice changes nothing the second
+    time.
     """
     table = TABLES[name]
     spark = rows.sparkSession
+    known = table.column_names if only is None else [*table.keys, *only, *table.bookkeeping]
     same_key = " and ".join(f"old.{key} = new.{key}" for key in table.keys)
-    differs = " or ".join(f"not (old.{c} <=> new.{c})" for c in _comparable(table))
+    differs = " or ".join(f"not (old.{c} <=> new.{c})" for c in _comparable(table) if c in known)
     merge = (
         DeltaTable.forPath(spark, settings.table_path(name))
         .alias("old")
-        .merge(rows.select(table.column_names).alias("new"), f"({within}) and {same_key}" if within else same_key)
-        .whenMatchedUpdateAll(differs)
+        .merge(rows.select(known).alias("new"), f"({within}) and {same_key}" if within else same_key)
+        .whenMatchedUpdate(differs, {column: f"new.{column}" for column in known if column not in table.keys})
     )
     with alone(settings, name):
         (merge.whenNotMatchedInsertAll() if insert else merge).execute()
@@ -175,4 +183,5 @@ def _create(spark: SparkSession, settings: Settings, table: Table) -> None:
 
 def _comparable(table: Table) -> list[str]:
     # Maps cannot be compared; a map column always changes together with another one here.
-    return [c.name for c in table.columns if c.name not in table.keys and c.type.typeName() != "map"]
+    kinds = {c.name: c.type.typeName() for c in table.columns}
+    return [name for name in table.content if name not in table.keys and kinds[name] != "map"]

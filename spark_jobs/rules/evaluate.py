@@ -16,10 +16,13 @@ OPEN, SHADOWED, WITHDRAWN = "open", "shadow", "withdrawn"
 
 
 def evaluate(events: DataFrame, rules: RuleSet, feed: str) -> DataFrame:
-    """From events of a feed with their features (`watched.schema`) to alerts: one row a rule that fired."""
+    """From events of a feed with their features (`watched.schema`) to alerts: one row a rule that fired.
+
+    The rows have all columns of `alerts.alerts` but `updated_at`, which their writer knows.
+    """
     evaluated = rules.of(feed)
     if not evaluated:
-        return events.sparkSession.createDataFrame([], ALERTS.schema)
+        return events.sparkSession.createDataFrame([], ALERTS.schema).drop("updated_at")
     fired = F.array_compact(F.array(*(_alert(rule) for rule in evaluated)))
     scored = events.withColumn("fired", fired).withColumn("score", _score(F.col("fired")))
     exploded = scored.select("*", F.explode("fired").alias("alert"))
@@ -35,6 +38,7 @@ def evaluate(events: DataFrame, rules: RuleSet, feed: str) -> DataFrame:
         "alert.severity",
         "alert.typology",
         "alert.state",
+        "alert.cool_down_s",
         "alert.weight",
         "score",
         _decision(F.col("score"), rules.thresholds_of(feed)).alias("decision"),
@@ -56,8 +60,13 @@ def reason(rule: Rule) -> Column:
     return F.concat(*(_shown(piece, types[piece]) if is_column else F.lit(piece) for piece, is_column in rule.reason))
 
 
-def _alert(rule: Rule) -> Column:
+def inputs(rule: Rule) -> Column:
+    """The values that the condition and the reason of a rule look at, as text by name."""
     values = [part for name in rule.columns for part in (F.lit(name), F.col(name).cast("string"))]
+    return F.create_map(*values).cast("map<string, string>")
+
+
+def _alert(rule: Rule) -> Column:
     entity, entity_id = _entity(rule)
     alert = F.struct(
         F.lit(rule.name).alias("rule"),
@@ -66,9 +75,10 @@ def _alert(rule: Rule) -> Column:
         F.lit(rule.severity).alias("severity"),
         F.lit(rule.typology).alias("typology"),
         F.lit(OPEN if rule.state == ACTIVE else SHADOWED).alias("state"),
+        F.lit(int(rule.cool_down.total_seconds())).alias("cool_down_s"),
         F.lit(rule.weight).alias("weight"),
         reason(rule).alias("reason"),
-        F.create_map(*values).cast("map<string, string>").alias("fired_on"),
+        inputs(rule).alias("fired_on"),
     )
     return F.when(fires(rule), alert)
 

@@ -22,6 +22,7 @@ from spark_jobs.rules.examples import checked_values
 from spark_jobs.rules.language import Kind, parsed, unknown_name
 from spark_jobs.rules.rule_set import (
     ENTITIES,
+    LONGEST_COOL_DOWN,
     QUIET,
     SEVERITIES,
     STATES,
@@ -37,7 +38,6 @@ SUFFIXES = (".yml", ".yaml")
 MOST_BYTES = 2**20
 MOST_RULES = 500
 _MOST_REASON = 500
-_LONGEST_COOL_DOWN = timedelta(days=30)
 
 _REQUIRED = ("name", "watches", "condition", "severity", "state", "reason")
 _OPTIONAL = ("typology", "weight", "cool_down", "entity", "when_missing")
@@ -229,7 +229,7 @@ def _whole(text: str, key: str, lowest: int, highest: int) -> int:
 def _span(text: str) -> timedelta:
     found = _SPAN.fullmatch(text)
     span = timedelta(**{f"{found[2]}s": int(found[1])}) if found else None
-    if span is None or span > _LONGEST_COOL_DOWN:
+    if span is None or span > LONGEST_COOL_DOWN:
         raise RuleError(f"cool_down is {text!r}; write it as `30 minutes` or `2 hours`, at most 30 days")
     return span
 

@@ -21,6 +21,7 @@ ENTITIES = {
     "transactions": ("user_id", "merchant_id", "device_id", "payment_method_id"),
     "orders": ("user_id", "product_id"),
 }
+LONGEST_COOL_DOWN = timedelta(days=30)
 APPROVE, REVIEW, BLOCK = DECISIONS = ("approve", "review", "block")
 
 
@@ -37,8 +38,8 @@ class Rule:
     """One rule: fires where `condition` is true of an event of the feed that it `watches`.
 
     A `shadow` rule is evaluated and stored, and raises nothing. `weight` is what it adds to the score of the event (0
-    to 100), `entity` what its alerts are about. `cool_down` is how long alerts on one entity belong together; nothing
-    groups them yet. `when_missing` says what a condition means that a missing value leaves open. `reason` is given as
+    to 100), `entity` what its alerts are about. `cool_down` is for how long an alert keeps the case of its entity
+    open. `when_missing` says what a condition means that a missing value leaves open. `reason` is given as
     its pieces, of which each is a text, or the name of a column whose value stands there.
     """
 

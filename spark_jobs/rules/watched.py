@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, StructType, TimestampType
 
-from lake.catalog import TABLES, USER_5M
-from lake.feeds import TRANSACTIONS
+from lake import feeds
+from lake.catalog import ORDERS, TABLES, USER_5M
+from lake.feed import Feed
+from lake.table import Table
 from spark_jobs.rules.language import Kind
 
 _KINDS: dict[type[DataType], Kind] = {
@@ -15,14 +20,47 @@ _KINDS: dict[type[DataType], Kind] = {
     TimestampType: Kind.TIME,
 }
 
-# Fields of the event that stand beside its features.
-FIELDS = {TRANSACTIONS.name: [name for name in TRANSACTIONS.value_names if name not in USER_5M.column_names]}
+
+@dataclass(frozen=True)
+class Watched:
+    """A feed that rules may watch, and the table of its features. `query` is the stream that evaluates them."""
+
+    feed: Feed
+    features: Table
+    query: str
+
+    @property
+    def name(self) -> str:
+        """The name of the feed."""
+        return self.feed.name
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields of an event that stand beside its features."""
+        own = {self.feed.key, self.feed.event_time}
+        return [name for name in self.feed.value_names if name not in own | set(self.features.column_names)]
+
+    def events(self, silver: DataFrame, condition: str) -> DataFrame:
+        """From the feed's silver table to `event_id` and the fields of events that meet a condition on `event_time`."""
+        names = {self.feed.key: "event_id", self.feed.event_time or "event_time": "event_time"}
+        return silver.withColumnsRenamed(names).where(condition).select("event_id", *self.fields)
+
+
+WATCHED = {
+    watched.name: watched
+    for watched in (
+        Watched(feeds.TRANSACTIONS, USER_5M, "alerts_alerts"),
+        Watched(feeds.ORDERS, ORDERS, "alerts_orders"),
+    )
+}
+FEEDS = tuple(WATCHED)
 
 
 def schema(feed: str) -> StructType:
     """An event of a feed as rules see it: its fields and its features."""
-    silver, features = TABLES[f"silver.{feed}"].schema, USER_5M.schema
-    return StructType([*(silver[name] for name in FIELDS[feed]), *features.fields])
+    watched = WATCHED[feed]
+    silver = TABLES[f"silver.{feed}"].schema
+    return StructType([*(silver[name] for name in watched.fields), *watched.features.schema.fields])
 
 
 def kinds(feed: str) -> dict[str, Kind]:
@@ -30,9 +68,6 @@ def kinds(feed: str) -> dict[str, Kind]:
     found = {}
     for field in schema(feed).fields:
         kind = next((kind for type_, kind in _KINDS.items() if isinstance(field.dataType, type_)), None)
-        if kind is not None and field.name != "inputs_arrived_at":
+        if kind is not None and field.name not in WATCHED[feed].features.bookkeeping:
             found[field.name] = kind
     return found
-
-
-FEEDS = tuple(FIELDS)

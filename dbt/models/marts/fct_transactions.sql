@@ -22,7 +22,7 @@ alerts as (
         count_if(is_open) as alerts,
         array_sort(collect_set(rule) filter (where is_open)) as alert_rules,
         count(*) as alert_rows,
-        max(arrived_at) as arrived_at
+        max(updated_at) as updated_at
     from {{ ref('stg_alerts') }}
     group by event_id
 ),
@@ -39,19 +39,19 @@ disputes as (
 ),
 
 {% if is_incremental() %}
--- What arrived since the last run, by each way in: a transaction (also one whose features a late line corrected), an
--- alert, a dispute. Lines of one arrival may be committed in two steps, so the newest arrival is looked at again, and
--- rows that are here already are passed over.
+-- What was written since the last run, by each way in: features (of a new transaction, also of one that had to wait, and
+-- of one that a late line corrected), an alert, a dispute. Rows of one time may be committed in two steps, so the newest
+-- time is looked at again, and rows that are here already are passed over.
 held as (
-    select event_id, features_arrived_at, alerts_arrived_at, alert_rows, disputes from {{ this }}
+    select event_id, features_updated_at, alerts_updated_at, alert_rows, disputes from {{ this }}
 ),
 
 changed as (
     select features.event_id
     from features
     left anti join held
-        on features.event_id = held.event_id and features.arrived_at = held.features_arrived_at
-    where features.arrived_at >= {{ newest('features_arrived_at') }}
+        on features.event_id = held.event_id and features.updated_at = held.features_updated_at
+    where features.updated_at >= {{ newest('features_updated_at') }}
     union
     -- One that had to wait for its user or merchant arrived before others that are here already.
     select features.event_id
@@ -62,9 +62,9 @@ changed as (
     from alerts
     left anti join held
         on alerts.event_id = held.event_id
-        and alerts.arrived_at = held.alerts_arrived_at
+        and alerts.updated_at = held.alerts_updated_at
         and alerts.alert_rows = held.alert_rows
-    where alerts.arrived_at >= {{ newest('alerts_arrived_at') }}
+    where alerts.updated_at >= {{ newest('alerts_updated_at') }}
     union
     select disputes.event_id
     from disputes
@@ -102,9 +102,9 @@ joined as (
         disputes.event_id is not null as is_chargeback,
         disputes.chargeback_reported_at,
         disputes.chargeback_reason,
-        features.arrived_at as features_arrived_at,
+        features.updated_at as features_updated_at,
         coalesce(alerts.alert_rows, 0) as alert_rows,
-        alerts.arrived_at as alerts_arrived_at,
+        alerts.updated_at as alerts_updated_at,
         disputes.arrived_at as disputes_arrived_at
     from transactions
     left semi join changed on transactions.event_id = changed.event_id

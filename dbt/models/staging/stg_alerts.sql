@@ -8,7 +8,7 @@ renamed as (
         rule,
         severity,
         state = 'open' as is_open,
-        inputs_arrived_at as arrived_at
+        updated_at
     from source
 )
 

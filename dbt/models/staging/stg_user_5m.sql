@@ -12,7 +12,7 @@ renamed as (
         distinct_countries_5m,
         seconds_since_previous,
         country_changed,
-        inputs_arrived_at as arrived_at
+        updated_at
     from source
 )
 

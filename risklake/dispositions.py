@@ -1,0 +1,84 @@
+"""What analysts decide: cases and events with alerts are closed as fraud or genuine, and their word becomes a label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lake import storage
+from lake.catalog import ALERTS, CASES, DISPOSITIONS
+from lake.errors import UsageError
+from lake.lease import turn
+from lake.settings import Settings
+from spark_jobs.rules.evaluate import OPEN
+
+LABELS = FRAUD, GENUINE = ("fraud", "genuine")
+STATES = ("open", "closed", "all")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What an id names: a case, if it is one, and its events."""
+
+    case_id: str | None
+    events: list[str]
+
+
+def close(spark: SparkSession, settings: Settings, found_by: str, label: str, note: str | None) -> Found:
+    """Close a case (by its id), or an event with alerts (by its id), as fraud or genuine.
+
+    Raises `UsageError` for an id that is neither, and for another label.
+    """
+    if label not in LABELS:
+        raise UsageError(f"{label!r} is no disposition; close it --as {' or '.join(LABELS)}")
+    closed = events_of(spark, settings, found_by)
+    now = datetime.now(UTC)
+    rows = [(event_id, label, closed.case_id, now, note) for event_id in closed.events]
+    with turn(settings, DISPOSITIONS.name):
+        storage.ensure_tables(spark, settings, [DISPOSITIONS.name])
+        storage.append(spark.createDataFrame(rows, DISPOSITIONS.schema), settings, DISPOSITIONS.name)
+    return closed
+
+
+def events_of(spark: SparkSession, settings: Settings, found_by: str) -> Found:
+    """The events with open alerts that an id names. Raises `UsageError` for an id that is no case and no such event."""
+    alerts = storage.read(spark, settings, ALERTS.name).where(F.col("state") == OPEN)
+    if storage.exists(spark, settings, CASES.name):
+        case = storage.read(spark, settings, CASES.name).where(F.col("case_id") == found_by).collect()
+        if case:
+            of_entity = (F.col("entity") == case[0]["entity"]) & (F.col("entity_id") == case[0]["entity_id"])
+            within = F.col("event_time").between(F.lit(case[0]["began_at"]), F.lit(case[0]["last_at"]))
+            return Found(found_by, _event_ids(alerts.where(of_entity & within)))
+    events = _event_ids(alerts.where(F.col("event_id") == found_by))
+    if not events:
+        raise UsageError(f"{found_by!r} is no case and no event with an open alert. `risklake alerts cases` lists them")
+    return Found(None, events)
+
+
+def cases_with_state(spark: SparkSession, settings: Settings) -> DataFrame:
+    """All cases, with `disposition` (null while a case is open) and `decided_at`.
+
+    A case that has got events since it was closed is open again.
+    """
+    cases = storage.read(spark, settings, CASES.name)
+    if not storage.exists(spark, settings, DISPOSITIONS.name):
+        nothing = {"disposition": F.lit(None).cast("string"), "decided_at": F.lit(None).cast("timestamp")}
+        return cases.withColumns(nothing)
+    decided = storage.read(spark, settings, DISPOSITIONS.name).where("case_id is not null")
+    latest = decided.groupBy("case_id").agg(
+        F.max_by("label", "decided_at").alias("label"),
+        F.max("decided_at").alias("decided"),
+        F.countDistinct("event_id").alias("decided_events"),
+    )
+    joined = cases.join(latest, on="case_id", how="left")
+    is_closed = F.col("decided_events") >= F.col("events")
+    return joined.withColumns(
+        {"disposition": F.when(is_closed, F.col("label")), "decided_at": F.when(is_closed, F.col("decided"))}
+    ).drop("label", "decided", "decided_events")
+
+
+def _event_ids(alerts: DataFrame) -> list[str]:
+    return sorted(row["event_id"] for row in alerts.select("event_id").distinct().collect())

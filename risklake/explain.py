@@ -1,0 +1,328 @@
+"""Why an event was or was not flagged: all that the lake knows of it, from its raw line to its row in the marts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DateType, DecimalType, TimestampType
+
+from lake import order_features, storage, transaction_features
+from lake.catalog import ALERTS, CASES, DISPOSITIONS, DUPLICATES, ORPHANS, QUARANTINE, SCORES
+from lake.errors import UsageError
+from lake.feature import Feature, in_words
+from lake.feed import Feed
+from lake.feed_tables import bronze_table, silver_table
+from lake.feeds import FEEDS
+from lake.settings import Settings
+from risklake.quarantine import LineId
+from spark_jobs.mask import excerpt
+from spark_jobs.rules.evaluate import evaluate, fires, inputs, reason
+from spark_jobs.rules.files import load_rules
+from spark_jobs.rules.rule_set import ACTIVE, APPROVE, OFF, SHADOW, Rule
+from spark_jobs.rules.watched import WATCHED, Watched
+
+MART = "marts.fct_transactions"
+MOST_EVENTS = 200
+ACCEPTED, REPEATED, WAITING, QUARANTINED = "accepted", "repeat of an accepted event", "waiting", "quarantined"
+
+Facts = dict[str, Any]
+_FEATURES = {"transactions": transaction_features.FEATURES, "orders": order_features.FEATURES}
+_SHOWN_OF_EVENTS = ("event_time", "event_id", "amount", "amount_numeric", "currency", "country", "merchant_id",
+                    "product_id", "quantity", "user_id", "device_id", "channel", "status")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All about one event, in plain values; what is not there is None or empty. Times are UTC.
+
+    `lines`: each line with its file, position, fate and text; `event`: the row of silver; `features`: each with value,
+    unit and meaning; `windows`: for each key and length the events inside; `rules`: each with its inputs and whether it
+    fires now; `score` and `decision`: of the rules in force; `models`: scores, and what they consist of.
+    """
+
+    asked: str
+    feed: str
+    lines: list[Facts]
+    event: Facts | None = None
+    features: list[Facts] = field(default_factory=list)
+    windows: list[Facts] = field(default_factory=list)
+    rules: list[Facts] = field(default_factory=list)
+    score: int = 0
+    decision: str = ""
+    alerts: list[Facts] = field(default_factory=list)
+    cases: list[Facts] = field(default_factory=list)
+    dispositions: list[Facts] = field(default_factory=list)
+    models: list[Facts] = field(default_factory=list)
+    mart: Facts | None = None
+
+
+def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = False) -> Explanation:
+    """Explain an event by its id, or a line by `feed/file:number`; lines are shown masked unless `raw`.
+
+    Raises `UsageError` for what stands nowhere.
+    """
+    if "/" in asked and asked.partition("/")[0] in FEEDS:
+        line = LineId.parse(asked)
+        key = _event_of(spark, settings, line)
+        if key is None:
+            return Explanation(asked, line.feed, _lines(spark, settings, [_fate_of(spark, settings, line)], raw))
+        feed, event_id = FEEDS[line.feed], key
+    else:
+        feed, event_id = _feed_of(spark, settings, asked), asked
+    lines = _lines(spark, settings, _lines_of(spark, settings, feed, event_id), raw)
+    accepted = _rows(spark, settings, silver_table(feed).name, F.col(feed.key) == event_id)
+    if not accepted or feed.name not in WATCHED:
+        return Explanation(asked, feed.name, lines, accepted[0] if accepted else None)
+    return _of_accepted(_Event(spark, settings, WATCHED[feed.name], event_id, accepted[0]), asked, lines)
+
+
+@dataclass(frozen=True)
+class _Event:
+    """An accepted event of a feed that rules watch, and where to look for what was made of it."""
+
+    spark: SparkSession
+    settings: Settings
+    watched: Watched
+    event_id: str
+    row: Facts
+
+    @property
+    def is_it(self) -> Column:
+        """The condition on tables that are partitioned by the date of the event."""
+        return (F.col("event_date") == F.lit(self.row["event_date"]).cast("date")) & (
+            F.col("event_id") == self.event_id
+        )
+
+    def rows(self, name: str, condition: Column | None = None) -> list[Facts]:
+        return _rows(self.spark, self.settings, name, self.is_it if condition is None else condition)
+
+    def events(self) -> DataFrame:
+        """All events of the feed with the names that features use."""
+        feed = self.watched.feed
+        names = {feed.key: "event_id", feed.event_time or "event_time": "event_time"}
+        silver = storage.read(self.spark, self.settings, silver_table(feed).name)
+        return silver.withColumnsRenamed(names)
+
+
+def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
+    name = event.watched.name
+    featured = event.rows(event.watched.features.name)
+    values = featured[0] if featured else {}
+    alerts = event.rows(ALERTS.name)
+    rules, score, decision = _judged(event) if featured else ([], 0, "")
+    return Explanation(
+        asked,
+        name,
+        lines,
+        event.row,
+        [
+            {"name": one.name, "value": values.get(one.name), "unit": one.unit, "meaning": one.meaning}
+            for one in _FEATURES[name]
+        ]
+        if featured
+        else [],
+        _windows(event, _FEATURES[name]),
+        rules,
+        score,
+        decision,
+        alerts,
+        _cases(event, alerts),
+        event.rows(DISPOSITIONS.name, F.col("event_id") == event.event_id),
+        _models(event, values),
+        next(iter(event.rows(MART, F.col("event_id") == event.event_id)), None) if name == "transactions" else None,
+    )
+
+
+def _judged(event: _Event) -> tuple[list[Facts], int, str]:
+    """What the rules in force make of the event now; alerts that stand were made by those of their own time."""
+    rules = load_rules(event.settings)
+    found = rules.of(event.watched.name, (ACTIVE, SHADOW, OFF))
+    features = storage.read(event.spark, event.settings, event.watched.features.name).where(event.is_it)
+    joined = features.join(event.events().where(event.is_it).select("event_id", *event.watched.fields), on="event_id")
+    row: Any = joined.select(*(_evaluated(rule).alias(rule.name) for rule in found)).head() if found else {}
+    facts = [
+        {
+            "name": rule.name,
+            "state": rule.state,
+            "severity": rule.severity,
+            "weight": rule.weight,
+            "condition": rule.condition.text,
+            "inputs": row[rule.name]["inputs"],
+            "fires": row[rule.name]["fires"],
+            "reason": row[rule.name]["reason"],
+        }
+        for rule in found
+    ]
+    raised = evaluate(joined, rules, event.watched.name).select("score", "decision").head()
+    score, decision = (raised["score"], raised["decision"]) if raised else (0, APPROVE)
+    return sorted(facts, key=lambda one: (not one["fires"], -one["weight"], one["name"])), score, decision
+
+
+def _evaluated(rule: Rule) -> Column:
+    fired = fires(rule)
+    return F.struct(fired.alias("fires"), inputs(rule).alias("inputs"), F.when(fired, reason(rule)).alias("reason"))
+
+
+def _windows(event: _Event, features: Sequence[Feature]) -> list[Facts]:
+    """For each key of features its windows, with the newest of the events inside (`MOST_EVENTS` at most)."""
+    found = []
+    for key in dict.fromkeys(one.key for one in features if one.window is not None):
+        spans = sorted({one.window for one in features if one.key == key and one.window is not None})
+        before = _before(event, key.split(", "), spans[-1])
+        counts = before.agg(*(F.count_if(_is_within(event, span)).alias(str(n)) for n, span in enumerate(spans)))
+        count = counts.collect()[0]
+        columns = [name for name in _SHOWN_OF_EVENTS if name in before.columns]
+        newest = before.orderBy(F.desc("event_time"), F.desc("event_id")).limit(MOST_EVENTS).select(*columns)
+        events = _facts(newest.withColumn("seconds_before", _seconds_before(event)))
+        for number, span in enumerate(spans):
+            inside = [one for one in events if one["seconds_before"] < span.total_seconds()]
+            found.append({"key": key, "window": in_words(span), "count": count[number], "events": inside})
+    return found
+
+
+def _before(event: _Event, keys: list[str], span: timedelta) -> DataFrame:
+    """The events with the same keys that happened in a time up to the event, itself included."""
+    end = F.lit(_time_of(event)).cast("timestamp")
+    first_day = F.date_sub(F.to_date(end), span.days + 1)
+    rows = event.events().where(F.col("event_date").between(first_day, F.to_date(end)))
+    for key in keys:
+        rows = rows.where(F.col(key).cast("string").eqNullSafe(F.lit(_as_text(event.row[key]))))
+    return rows.where((F.col("event_time") <= end) & _is_within(event, span))
+
+
+def _is_within(event: _Event, span: timedelta) -> Column:
+    return _seconds_before(event) < span.total_seconds()
+
+
+def _seconds_before(event: _Event) -> Column:
+    end = F.unix_micros(F.lit(_time_of(event)).cast("timestamp"))
+    return (end - F.unix_micros("event_time")) / 1_000_000
+
+
+def _time_of(event: _Event) -> str:
+    return str(event.row[event.watched.feed.event_time or "event_time"])
+
+
+def _cases(event: _Event, alerts: list[Facts]) -> list[Facts]:
+    of_alerts = F.lit(False)
+    for one in alerts:
+        of_alerts |= (F.col("entity") == one["entity"]) & (F.col("entity_id") == one["entity_id"])
+    at = F.lit(_time_of(event)).cast("timestamp")
+    return event.rows(CASES.name, of_alerts & at.between(F.col("began_at"), F.col("last_at"))) if alerts else []
+
+
+def _models(event: _Event, features: Facts) -> list[Facts]:
+    """Scores that are kept, and what the newest model that was promoted says now, with its strongest parts."""
+    if event.watched.name != "transactions" or not features:
+        return []
+    from risklake.explain_score import scored_now
+
+    kept = event.rows(SCORES.name, F.col("event_id") == event.event_id)
+    found = [{"version": one["model_version"], "score": one["score"], "kept": True, "parts": []} for one in kept]
+    now = scored_now(event.settings, event.row, features)
+    if now is None:
+        return found
+    return [*(one for one in found if one["version"] != now["version"]), now]
+
+
+def _feed_of(spark: SparkSession, settings: Settings, event_id: str) -> Feed:
+    """The feed that an event stands in. Raises `UsageError` if it is in none."""
+    for feed in FEEDS.values():
+        if feed.is_reference:
+            continue
+        held = [(silver_table(feed).name, F.col(feed.key) == event_id)]
+        held += [(name, _key_of(feed, event_id)) for name in (DUPLICATES.name, ORPHANS.name)]
+        for name, condition in held:
+            if storage.exists(spark, settings, name) and _holds(spark, settings, name, condition):
+                return feed
+    raise UsageError(
+        f"{event_id!r} is no event of the lake {settings.lake_root}. A rejected line has no id of its own: name it as "
+        "feed/file:number, as `risklake quarantine list` does"
+    )
+
+
+def _holds(spark: SparkSession, settings: Settings, name: str, condition: Column) -> bool:
+    return not storage.read(spark, settings, name).where(condition).isEmpty()
+
+
+def _key_of(feed: Feed, event_id: str) -> Column:
+    return (F.col("feed") == feed.name) & (F.col("event_key") == event_id)
+
+
+def _event_of(spark: SparkSession, settings: Settings, line: LineId) -> str | None:
+    """The key of the event that a line is or repeats; None for one that was rejected or stands nowhere."""
+    feed = FEEDS[line.feed]
+    at = (F.col("source_file") == line.source_file) & (F.col("line_number") == line.line_number)
+    if not feed.is_reference:
+        for row in _rows(spark, settings, silver_table(feed).name, at):
+            return str(row[feed.key])
+    for name in (DUPLICATES.name, ORPHANS.name):
+        for row in _rows(spark, settings, name, at & (F.col("feed") == feed.name)):
+            return str(row["event_key"])
+    return None
+
+
+def _fate_of(spark: SparkSession, settings: Settings, line: LineId) -> Facts:
+    at = (F.col("source_file") == line.source_file) & (F.col("line_number") == line.line_number)
+    found = _rows(spark, settings, QUARANTINE.name, at & (F.col("feed") == line.feed))
+    known = {"feed": line.feed, "source_file": line.source_file, "line_number": line.line_number}
+    if found:
+        return known | {"fate": QUARANTINED, "reasons": found[0]["reasons"]}
+    if not _rows(spark, settings, bronze_table(FEEDS[line.feed]).name, at):
+        raise UsageError(f"{line} stands nowhere in the lake {settings.lake_root}. `risklake status` counts what does")
+    return known | {"fate": "in bronze, not decided about yet", "reasons": []}
+
+
+def _lines_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str) -> list[Facts]:
+    """Where the lines of an event stand: the accepted one, its repeats, and those that wait."""
+    places = [
+        (silver_table(feed).name, F.col(feed.key) == event_id, ACCEPTED),
+        (DUPLICATES.name, _key_of(feed, event_id), REPEATED),
+        (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "waiting"), WAITING),
+        (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "quarantine"), QUARANTINED),
+    ]
+    found = []
+    for name, condition, fate in places:
+        for row in _rows(spark, settings, name, condition):
+            missing = [{"code": "unknown_reference", "message": str(one)} for one in row.get("missing") or []]
+            known = {"feed": feed.name, "source_file": row["source_file"], "line_number": row["line_number"]}
+            found.append(known | {"fate": fate, "reasons": missing})
+    return found
+
+
+def _lines(spark: SparkSession, settings: Settings, lines: list[Facts], raw: bool) -> list[Facts]:
+    """The same with the text of each line and when it came."""
+    found = []
+    for line in lines:
+        feed = FEEDS[line["feed"]]
+        at = (F.col("source_file") == line["source_file"]) & (F.col("line_number") == line["line_number"])
+        stored = storage.read(spark, settings, bronze_table(feed).name).where(at)
+        text = F.col("line").cast("string") if raw else excerpt(F.col("line").cast("string"), feed)
+        rows = _facts(stored.select("arrived_at", "file_modified_at", "read_error", text.alias("text")))
+        found.append(line | (rows[0] if rows else {"text": None, "arrived_at": None}))
+    return found
+
+
+def _rows(spark: SparkSession, settings: Settings, name: str, condition: Column) -> list[Facts]:
+    if not storage.exists(spark, settings, name):
+        return []
+    return _facts(storage.read(spark, settings, name).where(condition))
+
+
+def _facts(rows: DataFrame) -> list[Facts]:
+    """Rows as plain values; times, dates and decimals as text."""
+    texts = (TimestampType, DateType, DecimalType)
+    columns = [
+        F.col(one.name).cast("string").alias(one.name) if isinstance(one.dataType, texts) else F.col(one.name)
+        for one in rows.schema.fields
+    ]
+    return [row.asDict(recursive=True) for row in rows.select(*columns).collect()]
+
+
+def _as_text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,136 @@
+"""Cases: alerts on one entity that belong together, kept up to date by a stream over the changes of alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+from pyspark.sql.streaming import StreamingQuery
+
+from lake import storage
+from lake.catalog import ALERTS, CASES
+from lake.settings import Settings
+from spark_jobs.rules.evaluate import OPEN
+from spark_jobs.rules.rule_set import DECISIONS, LONGEST_COOL_DOWN, SEVERITIES
+from spark_jobs.streams import Rank, Stream
+
+QUERY = "alerts_cases"
+
+_ENTITY = ("entity", "entity_id")
+
+
+def cases(alerts: DataFrame) -> DataFrame:
+    """From all alerts on some entities to their cases, without `updated_at`.
+
+    An alert belongs to the case of the alert before it on the same entity (by event time, event id and rule), if it
+    comes within its rule's cool-down after it. So each alert of a long attack keeps its case open.
+    """
+    in_order = Window.partitionBy(*_ENTITY).orderBy("event_time", "event_id", "rule")
+    gap = F.unix_micros("event_time") - F.unix_micros(F.lag("event_time").over(in_order))
+    begins = F.coalesce(gap > F.col("cool_down_s").cast("long") * 1_000_000, F.lit(True)).cast("int")
+    numbered = alerts.where(F.col("state") == OPEN).withColumn(
+        "number", F.sum(begins).over(in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+    )
+    first = F.struct("event_time", "event_id", "rule")
+    loudest = F.struct(-F.col("score"), "event_time", "event_id", "rule")
+    return (
+        numbered.groupBy(*_ENTITY, "number")
+        .agg(
+            F.min(first).alias("first"),
+            F.max("event_time").alias("last_at"),
+            F.count("*").alias("alerts"),
+            F.countDistinct("event_id").alias("events"),
+            F.max(_rank("severity", tuple(SEVERITIES))).alias("severity"),
+            F.max("score").alias("score"),
+            F.max(_rank("decision", DECISIONS)).alias("decision"),
+            F.sort_array(F.collect_set("rule")).alias("rules"),
+            F.sort_array(F.collect_set(F.nullif("typology", F.lit("")))).alias("typologies"),
+            F.min_by("reason", loudest).alias("reason"),
+        )
+        .withColumns(
+            {
+                "case_id": F.concat(F.lit("c"), F.lower(F.hex(F.xxhash64(*_ENTITY, "first.event_id", "first.rule")))),
+                "began_at": F.col("first.event_time"),
+                "event_date": F.to_date("first.event_time"),
+                "severity": F.get(F.array(*map(F.lit, SEVERITIES)), F.col("severity")),
+                "decision": F.get(F.array(*map(F.lit, DECISIONS)), F.col("decision")),
+            }
+        )
+        .select(*CASES.content)
+    )
+
+
+def stream(spark: SparkSession, settings: Settings) -> Stream:
+    """The stream of cases; it drains when those of alerts have."""
+    return Stream(QUERY, _starter(spark, settings), rank=1)
+
+
+def _starter(spark: SparkSession, settings: Settings) -> Callable[[bool], StreamingQuery]:
+    def start(continuous: bool) -> StreamingQuery:
+        storage.ensure_tables(spark, settings, [CASES.name])
+        storage.require_matching_checkpoint(spark, settings, QUERY, [CASES.name])
+        changes = storage.read_stream(spark, settings, ALERTS.name)
+        write = _batch_writer(settings)
+        return storage.stream_batches(changes, settings, write, query=QUERY, continuous=continuous, rank=Rank.REFERENCE)
+
+    return start
+
+
+def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
+    def write(batch: DataFrame, batch_id: int) -> None:
+        spark = batch.sparkSession
+        touched = batch.groupBy(*_ENTITY).agg(F.min("event_time").alias("first"), F.max("event_time").alias("last"))
+        touched = touched.persist()
+        bounds = _days(touched)
+        if bounds:
+            standing = storage.read(spark, settings, CASES.name)
+            extents = _extents(touched, _near(standing, *bounds)).persist()
+            dates = "event_date between date'{}' and date'{}'".format(*_days(extents) or bounds)
+            alerts = _within(storage.read(spark, settings, ALERTS.name).where(dates), extents, "event_time")
+            now = cases(alerts).withColumn("updated_at", F.lit(datetime.now(UTC))).persist()
+            before = _within(standing.where(dates), extents, "began_at")
+            gone = before.join(now, on="case_id", how="left_anti").persist()
+            storage.merge_changes(now, settings, CASES.name, within=f"old.{dates}", insert=True)
+            if not gone.isEmpty():
+                # Two cases have become one, or a late line undid the reason for one.
+                storage.delete_matching(gone, settings, CASES.name, within=f"old.{dates}")
+            for frame in (gone, now, extents):
+                frame.unpersist()
+        touched.unpersist()
+
+    return write
+
+
+def _extents(touched: DataFrame, standing: DataFrame) -> DataFrame:
+    """Between which event times cases of an entity may change: from the first one that its changed alerts may have
+    belonged to or may belong to now, whole, to the last."""
+    apart = F.expr(f"interval {int(LONGEST_COOL_DOWN.total_seconds())} seconds")
+    is_near = (F.col("last_at") >= F.col("first") - apart) & (F.col("began_at") <= F.col("last") + apart)
+    near = standing.join(F.broadcast(touched), on=list(_ENTITY)).where(is_near)
+    wide = near.groupBy(*_ENTITY).agg(F.min("began_at").alias("began_at"), F.max("last_at").alias("last_at"))
+    return touched.join(wide, on=list(_ENTITY), how="left").select(
+        *_ENTITY, F.least("first", "began_at").alias("first"), F.greatest("last", "last_at").alias("last")
+    )
+
+
+def _near(standing: DataFrame, first: date, last: date) -> DataFrame:
+    """Cases that may lie near some days; with literal bounds, so that files are skipped."""
+    apart = LONGEST_COOL_DOWN + timedelta(days=1)
+    return standing.where((F.col("last_at") >= F.lit(first - apart)) & (F.col("began_at") <= F.lit(last + apart)))
+
+
+def _days(extents: DataFrame) -> tuple[date, date] | None:
+    """The first and the last UTC date of some extents; None if there are none."""
+    found = extents.agg(F.min(F.to_date("first")).alias("first"), F.max(F.to_date("last")).alias("last")).collect()[0]
+    return (found["first"], found["last"]) if found["first"] else None
+
+
+def _within(rows: DataFrame, extents: DataFrame, time: str) -> DataFrame:
+    joined = rows.join(F.broadcast(extents), on=list(_ENTITY))
+    return joined.where(F.col(time).between(F.col("first"), F.col("last"))).select(*rows.columns)
+
+
+def _rank(name: str, order: tuple[str, ...]) -> Column:
+    return F.array_position(F.array(*map(F.lit, order)), F.col(name)) - 1

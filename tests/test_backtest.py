@@ -1,0 +1,138 @@
+"""Rule sets over past days, held against labels that were known at a moment, and against each other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lake.errors import UsageError
+from lake.inbox import land_lines
+from lake.settings import Settings, load_settings
+from risklake.backtest import BLOCKED, Backtest, Figures, backtest, differing, events_of
+from risklake.backtest_page import page
+from spark_jobs import pipeline
+from spark_jobs.rules.files import read_rules
+from spark_jobs.rules.rule_set import RuleSet
+from tests.conftest import transaction_line
+
+RULES = """
+review_at: 20
+block_at: 60
+rules:
+  - name: large
+    watches: transactions
+    condition: amount >= 100
+    severity: high
+    state: active
+    weight: 50
+    reason: "{amount}"
+  - {name: far, watches: transactions, condition: "country = 'US'", severity: low, state: active, reason: far}
+  - {name: tried, watches: transactions, condition: amount >= 1, severity: low, state: shadow, reason: any}
+"""
+
+
+def rules(tmp_path: Path, text: str = RULES) -> RuleSet:
+    file = tmp_path / "rules.yml"
+    file.write_text(text, encoding="utf-8")
+    return read_rules([file])
+
+
+def dispute(event_id: str, day: int, reason: str = "fraud_bot") -> str:
+    return json.dumps(
+        {"dispute_id": f"d-{event_id}", "event_id": event_id, "reported_at": f"2026-01-{day:02}T00:00:00Z",
+         "reason": reason, "amount": 1, "currency": "EUR"}
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def lake(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Twelve payments a day for two days, of which some are frauds that were reported on the 7th or the 20th."""
+    root = tmp_path_factory.mktemp("backtest") / "lake"
+    shutil.copytree(empty_tables, root)
+    settings = load_settings({"lake_root": str(root)}, environment={})
+    lines, labels = [], ["event_id,is_fraud,scenario"]
+    for n in range(24):
+        amount, country = (150.5 if n % 4 == 0 else 20), ("US" if n % 3 == 0 else "DE")
+        at = f"2026-01-{5 + n // 12:02}T{n % 12:02}:00:00Z"
+        lines.append(transaction_line(f"e{n:02}", user_id=f"u{n:02}", amount=amount, country=country, event_time=at))
+        labels.append(f"e{n:02},{n in (0, 4, 5, 8)},{'bot' if n in (0, 4, 5, 8) else ''}")
+    land_lines(lines, settings.local_path("inbox", "transactions"), "a.jsonl")
+    disputes = [dispute("e00", 7), dispute("e04", 7), dispute("e05", 7), dispute("e08", 20), dispute("e01", 7, "goods")]
+    land_lines(disputes, settings.local_path("inbox", "disputes"), "d.jsonl")
+    settings.local_path("truth", "labels").mkdir(parents=True)
+    settings.local_path("truth", "labels", "a.csv").write_text("\n".join(labels) + "\n", encoding="utf-8")
+    pipeline.run(spark, settings, continuous=False)
+    return settings
+
+
+def figures(found: Backtest, name: str) -> Figures:
+    return next(one for one in (*found.rules, *found.together) if one.name == name)
+
+
+def test_each_rule_has_its_figures_with_the_labels_known_then(
+    spark: SparkSession, lake: Settings, tmp_path: Path
+) -> None:
+    events = events_of(spark, lake, known_at=datetime(2026, 1, 10, tzinfo=UTC))
+    found = backtest(events, rules(tmp_path))
+    assert (found.events, found.frauds, found.base_rate, found.days) == (24, 3, 3 / 24, 2)
+    assert found.scenarios == {"bot": 4, "honest": 20}
+    large = figures(found, "large")
+    assert (large.events, large.frauds, large.precision, large.recall) == (6, 2, 2 / 6, 2 / 3)
+    assert (large.false_positives_a_day, large.money_caught) == (2.0, {"EUR": Decimal("301.0000")})
+    assert large.by_scenario == {"bot": 3, "honest": 3}
+    assert large.precision_interval is None
+    assert found.fraud_money == {"EUR": Decimal("321.0000")}
+    far = figures(found, "far")
+    assert (far.events, far.frauds) == (8, 1)
+    # All users have one payment each, and 24 of them are enough for an interval.
+    tried = figures(found, "tried")
+    assert (tried.state, tried.events, tried.precision) == ("shadow", 24, 3 / 24)
+    assert tried.precision_interval is not None
+    assert tried.precision_interval[0] < 3 / 24 < tried.precision_interval[1]
+
+
+def test_a_rule_in_the_shadow_decides_nothing(spark: SparkSession, lake: Settings, tmp_path: Path) -> None:
+    found = backtest(events_of(spark, lake), rules(tmp_path))
+    assert [(one.name, one.events, one.frauds) for one in found.together] == [
+        ("any active rule", 12, 3), ("review or block", 6, 3), (BLOCKED, 2, 1),
+    ]  # fmt: skip
+    assert found.frauds == 4
+
+
+def test_days_are_chosen_and_days_without_payments_are_named(
+    spark: SparkSession, lake: Settings, tmp_path: Path
+) -> None:
+    found = backtest(events_of(spark, lake, first=date(2026, 1, 6), last=date(2026, 3, 1)), rules(tmp_path))
+    assert (found.first, found.last, found.events, found.frauds) == (date(2026, 1, 6), date(2026, 1, 6), 12, 0)
+    assert figures(found, "large").recall is None
+    with pytest.raises(UsageError, match="the lake holds 2026-01-05 to 2026-01-06"):
+        events_of(spark, lake, first=date(2026, 2, 1))
+
+
+def test_two_sets_differ_in_the_alerts_that_only_one_raises(
+    spark: SparkSession, lake: Settings, tmp_path: Path
+) -> None:
+    before = rules(tmp_path)
+    after = rules(tmp_path, RULES.replace("amount >= 100", "amount >= 100 and country = 'DE'"))
+    events = events_of(spark, lake)
+    assert differing(events, before, before).isEmpty()
+    rows = {(row["event_id"], row["rule"]): row for row in differing(events, before, after).collect()}
+    gone = {event_id for (event_id, rule), row in rows.items() if rule == "large" and row["state_after"] is None}
+    assert gone == {"e00", "e12"}
+    # Without it the score of what else fires on the same event is another one.
+    assert (rows["e00", "far"]["score_before"], rows["e00", "far"]["score_after"]) == (60, 10)
+    assert {rule for _, rule in rows} == {"large", "far", "tried"}
+
+
+def test_the_page_shows_both_sets(spark: SparkSession, lake: Settings, tmp_path: Path) -> None:
+    found = backtest(events_of(spark, lake), rules(tmp_path))
+    text = page({"rules": found, "against": found})
+    assert text.count(f"Rule set {found.rule_set}") == 2
+    assert "3 of 4 (75.0 %)" in text
+    assert "<script" not in text

@@ -1,0 +1,68 @@
+"""Cases that analysts close, and what their word is worth afterwards."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lake import storage
+from lake.catalog import ALERTS, CASES, DISPOSITIONS
+from lake.errors import UsageError
+from lake.settings import Settings
+from risklake.dispositions import cases_with_state, close, events_of
+from spark_jobs.cases import cases
+from tests.alerts import alert, alert_table
+
+
+@pytest.fixture
+def case_id(spark: SparkSession, settings: Settings) -> str:
+    """A lake with a case of two events, and another."""
+    alerts = alert_table(
+        spark, [alert("a", 0.0), alert("a", 0.0, "far"), alert("b", 60.0), alert("x", 0.0, entity_id="u2")]
+    )
+    storage.append(alerts, settings, ALERTS.name)
+    storage.ensure_tables(spark, settings, [CASES.name])
+    rows = cases(alerts).selectExpr("*", "current_timestamp() as updated_at")
+    storage.append(rows, settings, CASES.name)
+    return str(rows.where("entity_id = 'u1'").collect()[0]["case_id"])
+
+
+def dispositions(spark: SparkSession, settings: Settings) -> dict[str, str | None]:
+    return {row["entity_id"]: row["disposition"] for row in cases_with_state(spark, settings).collect()}
+
+
+def test_a_case_is_closed_with_all_its_events(spark: SparkSession, settings: Settings, case_id: str) -> None:
+    assert dispositions(spark, settings) == {"u1": None, "u2": None}
+    assert close(spark, settings, case_id, "fraud", "called the holder").events == ["a", "b"]
+    assert dispositions(spark, settings) == {"u1": "fraud", "u2": None}
+    rows = storage.read(spark, settings, DISPOSITIONS.name).orderBy("event_id").collect()
+    assert [(row["event_id"], row["label"], row["case_id"], row["note"]) for row in rows] == [
+        ("a", "fraud", case_id, "called the holder"), ("b", "fraud", case_id, "called the holder"),
+    ]  # fmt: skip
+
+
+def test_the_latest_word_counts_and_new_events_open_a_case_again(
+    spark: SparkSession, settings: Settings, case_id: str
+) -> None:
+    close(spark, settings, case_id, "fraud", None)
+    close(spark, settings, case_id, "genuine", None)
+    assert dispositions(spark, settings)["u1"] == "genuine"
+    storage.append(alert_table(spark, [alert("c", 120.0)]), settings, ALERTS.name)
+    now = cases(storage.read(spark, settings, ALERTS.name)).selectExpr("*", "current_timestamp() as updated_at")
+    storage.merge_changes(now, settings, CASES.name)
+    assert dispositions(spark, settings)["u1"] is None
+
+
+def test_an_event_can_be_closed_by_itself(spark: SparkSession, settings: Settings, case_id: str) -> None:
+    found = close(spark, settings, "b", "genuine", None)
+    assert (found.case_id, found.events) == (None, ["b"])
+    assert events_of(spark, settings, case_id).events == ["a", "b"]
+
+
+def test_what_is_no_case_and_no_such_event_is_refused(spark: SparkSession, settings: Settings, case_id: str) -> None:
+    for unknown in ("nobody", "' or 1=1 --", ""):
+        with pytest.raises(UsageError, match="is no case and no event with an open alert"):
+            close(spark, settings, unknown, "fraud", None)
+    with pytest.raises(UsageError, match="'maybe' is no disposition; close it --as fraud or genuine"):
+        close(spark, settings, case_id, "maybe", None)
+    assert not storage.exists(spark, settings, DISPOSITIONS.name)

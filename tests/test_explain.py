@@ -1,0 +1,118 @@
+"""Why an event was or was not flagged: what `risklake explain` says of events of every fate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+from lake.errors import UsageError
+from lake.inbox import land_lines
+from lake.settings import Settings, load_settings
+from ml import models
+from ml.artifact import model_path, save_model
+from ml.features import FEATURES
+from risklake.dispositions import close
+from risklake.explain import ACCEPTED, QUARANTINED, REPEATED, Explanation, explain
+from risklake.explain_page import page
+from spark_jobs import pipeline
+from tests.conftest import transaction_line
+
+HOSTILE = "m<script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    random = np.random.default_rng(7)
+    frame = pd.DataFrame({feature.name: random.gamma(2.0, 2.0, 200) for feature in FEATURES}).assign(currency="EUR")
+    return models.fit(models.build_models(7)["logistic_regression"], frame, frame["txn_count_5m"] > 4)
+
+
+@pytest.fixture(scope="module")
+def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.TempPathFactory, model: Any) -> Settings:
+    """A lake with a burst of three payments, one of which came twice, a rejected line and a promoted model."""
+    root = tmp_path_factory.mktemp("explain") / "lake"
+    shutil.copytree(empty_tables, root)
+    settings = load_settings({"lake_root": str(root)}, environment={})
+    burst = [transaction_line(f"e{n}", event_time=f"2026-01-05T10:0{n}:00Z", merchant_id=HOSTILE) for n in range(3)]
+    before = transaction_line("before", event_time="2026-01-04T23:00:00Z")
+    other = transaction_line("other", user_id="u2", event_time="2026-01-05T10:01:00Z")
+    lines = [before, other, *burst, burst[2], transaction_line("bad", amount="a lot")]
+    land_lines(lines, settings.local_path("inbox", "transactions"), "a.jsonl")
+    pipeline.run(spark, settings, continuous=False)
+    close(spark, settings, "e2", "fraud", "called the holder")
+    save_model(model_path(settings.local_path("models"), "logistic_regression", "2026-01-05"), model, {"name": "x"})
+    report = {"promoted": "logistic_regression", "as_of": "2026-01-05"}
+    settings.local_path("reports").mkdir(parents=True, exist_ok=True)
+    settings.local_path("reports", "latest.json").write_text(json.dumps(report), encoding="utf-8")
+    return settings
+
+
+def by(name: str, facts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {one[name]: one for one in facts}
+
+
+def window(found: Explanation, length: str) -> dict[str, Any]:
+    return by("window", [one for one in found.windows if one["key"] == "user_id"])[length]
+
+
+def test_a_flagged_event_is_explained_from_its_line_to_its_case(spark: SparkSession, flagged: Settings) -> None:
+    found = explain(spark, flagged, "e2")
+    assert [(line["fate"], line["source_file"], line["line_number"]) for line in found.lines] == [
+        (ACCEPTED, "a.jsonl", 5), (REPEATED, "a.jsonl", 6),
+    ]  # fmt: skip
+    assert found.event is not None
+    assert found.event["event_time"] == "2026-01-05 10:02:00"
+    assert by("name", found.features)["txn_count_5m"]["value"] == 3
+    assert [one["event_id"] for one in window(found, "5 minutes")["events"]] == ["e2", "e1", "e0"]
+    assert (window(found, "1 minute")["count"], window(found, "24 hours")["count"]) == (1, 4)
+    rules = by("name", found.rules)
+    assert rules["velocity_5m"]["fires"]
+    assert rules["velocity_5m"]["inputs"]["txn_count_5m"] == "3"
+    assert "3 transactions in five minutes" in rules["velocity_5m"]["reason"]
+    assert not rules["impossible_travel"]["fires"]
+    assert rules["impossible_travel"]["inputs"]["travel_km"] == "0.0"
+    assert (found.score, found.decision) == (found.alerts[0]["score"], found.alerts[0]["decision"])
+    assert {one["rule"] for one in found.alerts} == {one["name"] for one in found.rules if one["fires"]}
+    assert [case["entity_id"] for case in found.cases] == ["u1"]
+    assert [one["label"] for one in found.dispositions] == ["fraud"]
+    [score] = found.models
+    assert 0 < score["score"] < 1
+    assert by("feature", score["parts"])["txn_count_5m"]["value"] == 3
+
+
+def test_an_event_that_was_not_flagged_is_explained_as_well(spark: SparkSession, flagged: Settings) -> None:
+    found = explain(spark, flagged, "other")
+    assert (found.alerts, found.cases, found.score, found.decision) == ([], [], 0, "approve")
+    assert found.rules
+    assert not any(rule["fires"] for rule in found.rules)
+    assert [one["event_id"] for one in window(found, "24 hours")["events"]] == ["other"]
+
+
+def test_a_rejected_line_is_explained_by_its_place(spark: SparkSession, flagged: Settings) -> None:
+    found = explain(spark, flagged, "transactions/a.jsonl:7")
+    [line] = found.lines
+    assert (line["fate"], [one["code"] for one in line["reasons"]]) == (QUARANTINED, ["not_a_number"])
+    assert "a lot" not in line["text"]
+    assert "a lot" in explain(spark, flagged, "transactions/a.jsonl:7", raw=True).lines[0]["text"]
+    assert explain(spark, flagged, "transactions/a.jsonl:6").event == explain(spark, flagged, "e2").event
+
+
+@pytest.mark.parametrize("asked", ["nothing", "transactions/a.jsonl:99", "transactions/a.jsonl", "' or 1=1 --"])
+def test_what_stands_nowhere_is_named(spark: SparkSession, settings: Settings, asked: str) -> None:
+    with pytest.raises(UsageError, match=r"no event|stands nowhere|names no line"):
+        explain(spark, settings, asked)
+
+
+def test_the_page_shows_it_all_and_takes_no_markup_from_events(spark: SparkSession, flagged: Settings) -> None:
+    text = page(explain(spark, flagged, "e2", raw=True))
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    for part in ("velocity_5m", "3 transactions in five minutes", "txn_count_5m", "log-odds", "a.jsonl:5"):
+        assert part in text
