@@ -28,6 +28,8 @@ from lake.terminal import console
 
 MEDIAN_GOAL_S, TAIL_GOAL_S = 4.0, 8.0
 _SHOWN = (50, 90, 95, 99)
+# Each user pays about once an hour, so that alerts are the exception.
+_USERS_AT_ONE = 4000
 
 
 def main(
@@ -49,6 +51,7 @@ def main(
             every=5,
             report=lambda done, seen: update(done),
             feeds="transactions",
+            users_at_one=_USERS_AT_ONE,
         )
     with stages.stage("settle"):
         settle(lake, logs)
@@ -80,11 +83,11 @@ def main(
 def alert_seconds(lake: Path) -> Iterator[tuple[float, float]]:
     """For each alert of a lake that was appended: when (seconds since 1970), and seconds since its file was visible."""
     file_of = {
-        row["event_id"]: row["source_file"] for row in _rows(lake, "silver.transactions", "event_id", "source_file")
+        row["event_id"]: row["source_file"] for row in rows_of(lake, "silver.transactions", "event_id", "source_file")
     }
     visible = {
         row["source_file"]: row["file_modified_at"].timestamp()
-        for row in _rows(lake, "bronze.transactions", "source_file", "file_modified_at")
+        for row in rows_of(lake, "bronze.transactions", "source_file", "file_modified_at")
     }
     for at, data in appended_files(lake / "alerts" / "alerts"):
         for event_id in pq.read_table(data, columns=["event_id"])["event_id"].to_pylist():
@@ -109,7 +112,8 @@ def percentiles(waited: list[float]) -> dict[int, float]:
     return {share: cuts[share - 1] for share in _SHOWN}
 
 
-def _rows(lake: Path, table: str, *columns: str) -> Iterator[dict[str, Any]]:
+def rows_of(lake: Path, table: str, *columns: str) -> Iterator[dict[str, Any]]:
+    """Columns of all rows that lie in the data files of a table, those that were replaced since included."""
     for file in lake.joinpath(*table.split(".")).rglob("*.parquet"):
         if "_delta_log" not in file.parts and "_change_data" not in file.parts:
             for batch in pq.ParquetFile(file).iter_batches(columns=list(columns)):

@@ -13,7 +13,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from lake import order_features
+from lake import order_features, window_features
 from lake.feed import MONEY
 from lake.feed_tables import DUPLICATES, ORPHANS, QUARANTINE, bronze_table, history_table, silver_table
 from lake.feeds import FEEDS
@@ -78,14 +78,42 @@ ORDERS = Table(
     written_by="spark_jobs/features.py",
 )
 
+USER_WINDOWS = Table(
+    name="features.user_windows",
+    meaning="What each user did in windows of five minutes, one of which begins each minute, for monitoring",
+    grain="one row a user and window in which the user has a transaction",
+    keys=("user_id", "window_start"),
+    columns=(
+        Column("user_id", StringType(), "Whose transactions", nullable=False),
+        Column("window_start", TimestampType(), "Begin of the window, included: a whole minute (UTC)", nullable=False),
+        Column("window_end", TimestampType(), "Its end, five minutes later, not included (UTC)", nullable=False),
+        Column("event_date", DateType(), "UTC date of `window_start`", nullable=False),
+        Column(
+            "final_at",
+            TimestampType(),
+            "When the row counts as final, half an hour after the end of the window: by then lines that came out of "
+            "order are in; one that is later still corrects it (UTC)",
+            nullable=False,
+        ),
+        *(feature.column for feature in window_features.FEATURES),
+        *_WRITING,
+    ),
+    partition_by=("event_date",),
+    expires=True,
+    is_on_demand=True,
+    changes_often=True,
+    bookkeeping=_BOOKKEEPING,
+    written_by="spark_jobs/user_windows.py",
+)
+
 ALERTS = Table(
     name="alerts.alerts",
-    meaning="Alerts: a rule that fired on an event, and why",
+    meaning="Alerts: a rule or block list that fired on an event, and why",
     grain="one row an (event, rule) that fired",
     keys=("event_id", "rule"),
     columns=(
         Column("event_id", StringType(), "The transaction or order", nullable=False),
-        Column("rule", StringType(), "Name of the rule", nullable=False),
+        Column("rule", StringType(), "Name of the rule, or of the block list", nullable=False),
         Column("watches", StringType(), "Feed of the event: transactions or orders", nullable=False),
         Column("user_id", StringType(), "Whose event", nullable=False),
         Column("entity", StringType(), "What the alert is about: user_id, merchant_id, device_id…", nullable=False),
@@ -97,8 +125,8 @@ ALERTS = Table(
         Column(
             "state",
             StringType(),
-            "`open`; `shadow` where the rule is on trial and raises nothing; `withdrawn` where a late line undid the "
-            "reason",
+            "`open`; `shadow` where the rule is on trial and raises nothing; `allowed` or `snoozed` where a list or a "
+            "snooze holds it back; `withdrawn` where a late line undid the reason",
             nullable=False,
         ),
         Column("cool_down_s", IntegerType(), "Seconds after which another alert on the entity opens a new case", False),
@@ -106,12 +134,13 @@ ALERTS = Table(
         Column(
             "score",
             IntegerType(),
-            "Points of all active rules that fired on the event, at most 100; higher is riskier",
+            "Points of all open alerts on the event, at most 100; higher is riskier",
             nullable=False,
         ),
         Column("decision", StringType(), "`approve`, `review` or `block`, by the score of the event", nullable=False),
         Column("reason", StringType(), "The reason in words", nullable=False),
         Column("fired_on", MapType(StringType(), StringType()), "The values that fired the rule", nullable=False),
+        Column("held_by", StringType(), "The allow list or snooze that holds it back, and why; null if none does"),
         Column("rule_set", StringType(), "Version of the rule set that was in force", nullable=False),
         *_WRITING,
     ),
@@ -256,6 +285,7 @@ TABLES: dict[str, Table] = {
         ORPHANS,
         USER_5M,
         ORDERS,
+        USER_WINDOWS,
         ALERTS,
         CASES,
         DISPOSITIONS,

@@ -39,9 +39,9 @@ class Feature:
     """One value that is known of an event.
 
     It is made of the events with the same `key` whose event time lies in `(event_time - window, event_time]`, the event
-    itself and all others of the same instant included; without a window, of what its meaning says. `of` is the column
-    that is aggregated, `only` a condition by name that an event must meet to be counted. A feature that is not always
-    there is null where its meaning says so.
+    itself and all others of the same instant included; of a row that is no event, in what its meaning says; without a
+    window, of what its meaning says. `of` is the column that is aggregated, `only` a condition by name that an event
+    must meet to be counted. A feature that is not always there is null where its meaning says so.
     """
 
     name: str

@@ -12,6 +12,7 @@ TRANSACTIONS = Feed(
     meaning="Card and online payments as they are authorised",
     key="event_id",
     event_time="event_time",
+    is_judged=True,
     is_core=True,
     fields=(
         Field("event_id", Kind.IDENTIFIER, "Identifies the transaction; unique over all time"),
@@ -46,6 +47,7 @@ ORDERS = Feed(
     meaning="Orders at a shop, with amounts as people write them; pending until the rules have judged them",
     key="order_id",
     event_time="event_ts",
+    is_judged=True,
     fields=(
         Field("order_id", Kind.IDENTIFIER, "Identifies the order; unique over all time"),
         Field("user_id", Kind.IDENTIFIER, "Who orders", refers_to="users"),

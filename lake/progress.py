@@ -52,8 +52,8 @@ class Stages:
         amount: float,
         total: float | None = None,
     ) -> None:
-        done.take(amount, total)
         now = time.monotonic()
+        done.take(amount, total, now - started)
         if now - last[0] < PLAIN_LINE_SECONDS:
             return
         last[0] = now
@@ -62,12 +62,25 @@ class Stages:
 
 @dataclass
 class _Done:
+    """How much of something is done, and since when it goes on: a stage may be prepared for long."""
+
     total: float | None
     amount: float = 0.0
+    first: tuple[float, float] | None = None  # seconds since the stage began, and how much was done by then
 
-    def take(self, amount: float, total: float | None) -> None:
+    def take(self, amount: float, total: float | None, elapsed: float) -> None:
         self.amount = amount
         self.total = total if total is not None else self.total
+        if self.first is None and amount:
+            self.first = (elapsed, amount)
+
+    def seconds_left(self, elapsed: float) -> float | None:
+        if not self.total or self.amount < LEAST_SHARE_FOR_REMAINING * self.total:
+            return None
+        began, before = self.first or (0.0, 0.0)
+        if self.amount <= before:
+            began, before = 0.0, 0.0
+        return (self.total - self.amount) * (elapsed - began) / (self.amount - before)
 
 
 def _bar(console: Console) -> Progress:
@@ -87,8 +100,8 @@ def _bar(console: Console) -> Progress:
 def _advance(
     bar: Progress, task: TaskID, done: _Done, started: float, amount: float, total: float | None = None
 ) -> None:
-    done.take(amount, total)
     elapsed = time.monotonic() - started
+    done.take(amount, total, elapsed)
     rate = f"({_per_second(amount / elapsed)})" if elapsed > 0.5 and amount else ""
     bar.update(task, completed=amount, total=done.total, rate=rate)
 
@@ -96,9 +109,8 @@ def _advance(
 def _so_far(done: _Done, unit: str, elapsed: float) -> str:
     share = f" of {done.total:,.0f}" if done.total else ""
     text = f"{done.amount:,.0f}{share} {unit} after {elapsed:.0f} s"
-    if done.total and done.amount >= LEAST_SHARE_FOR_REMAINING * done.total:
-        text += f", about {(done.total - done.amount) * elapsed / done.amount:,.0f} s left"
-    return text
+    left = done.seconds_left(elapsed)
+    return text if left is None else f"{text}, about {left:,.0f} s left"
 
 
 def _summary(done: _Done, unit: str, took: float) -> str:

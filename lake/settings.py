@@ -48,7 +48,15 @@ class Settings:
 
     lake_root: str = _setting("data", "Where the lake lies: a folder, or an address such as s3a://bucket/lake")
     max_files_per_trigger: int = _setting(1000, "Most inbox files in one micro-batch", at_least=1)
-    trigger_seconds: int = _setting(2, "Seconds between micro-batches of a continuous stream", at_least=0)
+    trigger_seconds: int = _setting(
+        2,
+        "Seconds between looks for new files while streaming; payments and orders on their way are looked for more "
+        "often, all else less often",
+        at_least=0,
+    )
+    windows_seconds: int = _setting(
+        60, "Seconds between updates of features.user_windows while streaming; 0 keeps no such windows", at_least=0
+    )
     duplicate_horizon_days: int = _setting(
         7, "Most days between two event times of one id that are still seen to be the same event", at_least=0
     )

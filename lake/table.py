@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pyspark.sql.types import DataType, DateType, NumericType, StructField, StructType, TimestampType
+from pyspark.sql.types import DataType, DateType, StructField, StructType, TimestampType
 
-_INDEXED = (NumericType, DateType, TimestampType)
+# Files hold what came together, so times tell them apart, and amounts or counts do not.
+_INDEXED = (DateType, TimestampType)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Table:
     table that `expires` go with the lines of event feeds that they were made of.
     `change_feed` turns Delta's change data feed on, for tables whose corrections another stream follows. A table
     `is_on_demand` where it is made with its first row instead of with the lake. Its `bookkeeping` columns tell of the
-    writing of a row, not of what the row says.
+    writing of a row, not of what the row says. One that `changes_often` only marks rows that change as gone in their
+    files (deletion vectors), and writes them anew elsewhere; care rewrites such files.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Table:
     change_feed: bool = False
     written_by: str = ""
     is_on_demand: bool = False
+    changes_often: bool = False
     bookkeeping: tuple[str, ...] = ()
     properties: tuple[tuple[str, str], ...] = field(default=())
 
@@ -80,4 +83,6 @@ class Table:
         wanted = {"delta.dataSkippingStatsColumns": ",".join(indexed)} | dict(self.properties)
         if self.change_feed:
             wanted["delta.enableChangeDataFeed"] = "true"
+        if self.changes_often:
+            wanted["delta.enableDeletionVectors"] = "true"
         return wanted

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Alerts: cases to look at, why they are there, and what was found out.", no_args_is_help=True)
 
 _CASE_COLUMNS = ("case_id", "severity", "score", "entity_id", "began_at", "alerts", "rules", "disposition", "reason")
-_ALERT_COLUMNS = ("event_time", "event_id", "rule", "severity", "score", "decision", "reason")
+_ALERT_COLUMNS = ("event_time", "event_id", "rule", "state", "severity", "score", "decision", "reason")
+_HELD_COLUMNS = ("event_time", "event_id", "rule", "state", "entity_id", "severity", "held_by", "reason")
 Limit = Annotated[int, typer.Option(help="Most rows to show", min=1)]
 
 
@@ -67,6 +68,20 @@ def show(
     found = events_of(spark, settings, found_by)
     alerts = storage.read(spark, settings, "alerts.alerts").where(F.col("event_id").isin(found.events))
     _show(alerts.orderBy("event_time", "event_id", "rule"), _ALERT_COLUMNS, as_json)
+    spark.stop()
+
+
+@app.command("held", epilog="Example: risklake alerts held --limit 20")
+def held(limit: Limit = 50, lake: Lake = None, as_json: AsJson = False) -> None:
+    """List alerts that an allow list or a snooze holds back, the newest first."""
+    from pyspark.sql import functions as F
+
+    from lake import storage
+    from spark_jobs.rules.held import HELD
+
+    settings, spark = _open(lake, "alerts.alerts")
+    alerts = storage.read(spark, settings, "alerts.alerts").where(F.col("state").isin(*HELD))
+    _show(alerts.orderBy(F.desc("event_time"), "event_id", "rule").limit(limit), _HELD_COLUMNS, as_json)
     spark.stop()
 
 

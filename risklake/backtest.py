@@ -21,12 +21,15 @@ from lake.settings import Settings
 from ml.dataset import fraud_labels, with_dispositions
 from risklake.detection import HONEST, truth_of
 from spark_jobs.rules.evaluate import OPEN, evaluate
+from spark_jobs.rules.held import HELD
+from spark_jobs.rules.lists import BLOCK_LIST
 from spark_jobs.rules.rule_set import BLOCK, REVIEW, RuleSet
 from spark_jobs.rules.watched import WATCHED
 
 FEED = "transactions"
-# Over all rules that are active, by what they decide together.
+# Over all rules that are active, by what they decide together; and what lists and snoozes hold back of them.
 ANY, REVIEWED, BLOCKED = "any active rule", "review or block", "block"
+HELD_BACK = "held back"
 # Intervals come from so many draws of users, and need frauds or alerts of so many.
 _DRAWS, _FEWEST_USERS = 400, 10
 _SEED = 7
@@ -34,7 +37,9 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class Figures:
-    """What one rule (or all of them together) would have raised; an event counts once.
+    """What one rule or block list (or all of them together) would have raised; an event counts once.
+
+    What lists and snoozes hold back counts nowhere but in the figures of the name `HELD_BACK`.
 
     `precision` and `recall` are from 0 to 1, None where there is nothing to divide by; `precision_interval` (95 %) is
     over resampled users. `money_caught` is the amount of the frauds it fires on, by currency. `by_scenario` counts the
@@ -125,7 +130,7 @@ def events_of(
 
 def backtest(events: Events, rules: RuleSet) -> Backtest:
     """Run a rule set over events, and hold what it raises against their labels."""
-    raised = evaluate(events.rows, rules, FEED).select("event_id", "rule", "state", "decision")
+    raised = evaluate(events.rows, rules, FEED).select("event_id", "rule", "state", "decision", "held_by")
     raised = raised.join(events.labelled, on="event_id").persist()
     everything = events.labelled.groupBy("scenario", "currency").agg(
         F.count("*").alias("events"),
@@ -140,7 +145,11 @@ def backtest(events: Events, rules: RuleSet) -> Backtest:
         REVIEWED: per_event.where(F.col("decision").isin(REVIEW, BLOCK)),
         BLOCKED: per_event.where(F.col("decision") == BLOCK),
     }
-    by_rule = _by_user(raised, "rule")
+    if rules.lists or rules.snoozes:
+        together[HELD_BACK] = raised.where(F.col("state").isin(*HELD)).dropDuplicates(["event_id"])
+    by_rule = _by_user(raised.where("held_by is null"), "rule")
+    states = {rule.name: rule.state for rule in rules.of(FEED)}
+    states |= {one.name: one.kind for one in rules.lists_of(FEED, BLOCK_LIST)}
     found = Backtest(
         rules.version,
         events.first,
@@ -150,7 +159,7 @@ def backtest(events: Events, rules: RuleSet) -> Backtest:
         frauds,
         _money(totals),
         _scenarios(totals.rename(columns={"events": "count"})),
-        [_figures(by_rule[by_rule["rule"] == r.name], r.name, r.state, frauds, days) for r in rules.of(FEED)],
+        [_figures(by_rule[by_rule["rule"] == name], name, state, frauds, days) for name, state in states.items()],
         [_figures(_by_user(rows), name, "", frauds, days) for name, rows in together.items()],
     )
     raised.unpersist()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, DecimalType, TimestampType
 
@@ -21,8 +21,10 @@ from lake.feeds import FEEDS
 from lake.settings import Settings
 from risklake.quarantine import LineId
 from spark_jobs.mask import excerpt
-from spark_jobs.rules.evaluate import evaluate, fires, inputs, reason
+from spark_jobs.rules.evaluate import evaluate, fires, inputs, inputs_of_list, reason, reason_of_list
 from spark_jobs.rules.files import load_rules
+from spark_jobs.rules.held import is_listed
+from spark_jobs.rules.lists import BLOCK_LIST, ValueList
 from spark_jobs.rules.rule_set import ACTIVE, APPROVE, OFF, SHADOW, Rule
 from spark_jobs.rules.watched import WATCHED, Watched
 
@@ -41,8 +43,9 @@ class Explanation:
     """All about one event, in plain values; what is not there is None or empty. Times are UTC.
 
     `lines`: each line with its file, position, fate and text; `event`: the row of silver; `features`: each with value,
-    unit and meaning; `windows`: for each key and length the events inside; `rules`: each with its inputs and whether it
-    fires now; `score` and `decision`: of the rules in force; `models`: scores, and what they consist of.
+    unit and meaning; `windows`: for each key and length the events inside; `rules`: each rule and block list with its
+    inputs, whether it fires now, and what holds its alert back; `score` and `decision`: of the rules in force;
+    `models`: scores, and what they consist of.
     """
 
     asked: str
@@ -140,32 +143,36 @@ def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
 
 def _judged(event: _Event) -> tuple[list[Facts], int, str]:
     """What the rules in force make of the event now; alerts that stand were made by those of their own time."""
-    rules = load_rules(event.settings)
-    found = rules.of(event.watched.name, (ACTIVE, SHADOW, OFF))
+    rules, name = load_rules(event.settings), event.watched.name
+    found: list[Rule | ValueList] = [*rules.of(name, (ACTIVE, SHADOW, OFF)), *rules.lists_of(name, BLOCK_LIST)]
     features = storage.read(event.spark, event.settings, event.watched.features.name).where(event.is_it)
     joined = features.join(event.events().where(event.is_it).select("event_id", *event.watched.fields), on="event_id")
-    row: Any = joined.select(*(_evaluated(rule).alias(rule.name) for rule in found)).head() if found else {}
-    facts = [
-        {
-            "name": rule.name,
-            "state": rule.state,
-            "severity": rule.severity,
-            "weight": rule.weight,
-            "condition": rule.condition.text,
-            "inputs": row[rule.name]["inputs"],
-            "fires": row[rule.name]["fires"],
-            "reason": row[rule.name]["reason"],
-        }
-        for rule in found
-    ]
-    raised = evaluate(joined, rules, event.watched.name).select("score", "decision").head()
-    score, decision = (raised["score"], raised["decision"]) if raised else (0, APPROVE)
+    row: Any = joined.select(*(_evaluated(one).alias(one.name) for one in found)).head() if found else {}
+    raised = {alert["rule"]: alert for alert in evaluate(joined, rules, name).collect()}
+    facts = [_fact(one, row[one.name].asDict(), raised.get(one.name)) for one in found]
+    first = next(iter(raised.values()), None)
+    score, decision = (first["score"], first["decision"]) if first else (0, APPROVE)
     return sorted(facts, key=lambda one: (not one["fires"], -one["weight"], one["name"])), score, decision
 
 
-def _evaluated(rule: Rule) -> Column:
-    fired = fires(rule)
-    return F.struct(fired.alias("fires"), inputs(rule).alias("inputs"), F.when(fired, reason(rule)).alias("reason"))
+def _evaluated(one: Rule | ValueList) -> Column:
+    if isinstance(one, Rule):
+        fired, said, given = fires(one), reason(one), inputs(one)
+    else:
+        fired, said, given = F.coalesce(is_listed(one), F.lit(False)), reason_of_list(one), inputs_of_list(one)
+    return F.struct(fired.alias("fires"), given.alias("inputs"), F.when(fired, said).alias("reason"))
+
+
+def _fact(one: Rule | ValueList, found: Facts, raised: Row | None) -> Facts:
+    return {
+        "name": one.name,
+        "state": one.state if isinstance(one, Rule) else one.kind,
+        "severity": one.severity,
+        "weight": one.weight,
+        "condition": one.condition.text if isinstance(one, Rule) else one.condition_text,
+        **found,
+        "held_by": raised["held_by"] if raised else None,
+    }
 
 
 def _windows(event: _Event, features: Sequence[Feature]) -> list[Facts]:

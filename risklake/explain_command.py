@@ -93,7 +93,8 @@ def _shortest(event: dict[str, Any], windows: list[dict[str, Any]]) -> str:
 
 def _rule_row(rule: dict[str, Any]) -> tuple[Any, ...]:
     values = ", ".join(f"{name} = {'missing' if value is None else value}" for name, value in rule["inputs"].items())
-    said = f"{values}\n{rule['reason']}" if rule["reason"] else values
+    held = f"held back by {rule['held_by']}" if rule["held_by"] else None
+    said = "\n".join(part for part in (values, rule["reason"], held) if part)
     return rule["name"], "FIRES" if rule["fires"] else "quiet", rule["state"], rule["weight"], said
 
 
@@ -109,6 +110,7 @@ def _show_facts(title: str, facts: list[dict[str, Any]]) -> None:
         "rule",
         "rules",
         "state",
+        "held_by",
         "severity",
         "score",
         "decision",

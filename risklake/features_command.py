@@ -14,7 +14,11 @@ from risklake.opening import AsJson, Lake, session_for, settings_of
 
 app = typer.Typer(help="Features: what was known of an event when it happened.", no_args_is_help=True)
 
-_FEATURES = {"user_5m": "lake.transaction_features", "orders": "lake.order_features"}
+_FEATURES = {
+    "user_5m": "lake.transaction_features",
+    "orders": "lake.order_features",
+    "user_windows": "lake.window_features",
+}
 
 
 @app.command("list", epilog="Example: risklake features list user_5m")

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField
 
 from lake import storage
-from lake.catalog import FILES
+from lake.catalog import FILES, TABLES
 from lake.errors import UsageError
 from lake.feed_tables import bronze_table
 from lake.feeds import USERS
@@ -108,6 +108,8 @@ def forget(spark: SparkSession, settings: Settings, person: Person, report: Repo
     # The streams go past these changes: the files of older versions, which they would have to read, are deleted.
     pipeline.drain_holding_leases(spark, settings)
     for name in names:
+        if name in TABLES and TABLES[name].changes_often:
+            storage.purge(spark, settings, name)
         # The rows as they were stand in files of older versions, perhaps since a call that was cut off.
         if storage.has_old_files(settings, name, len(storage.data_files(spark, settings, name))):
             storage.vacuum(spark, settings, name, 0)

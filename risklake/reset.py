@@ -9,20 +9,23 @@ from lake.catalog import FILES, RETENTION
 from lake.errors import UsageError
 from lake.lease import leases
 from lake.settings import Settings
+from spark_jobs import user_windows
 from spark_jobs.archive import ARCHIVE
 
-# Each makes the layer of its name. What the streams did (`monitoring`) stays known when their data is dropped.
-JOBS = ("bronze", "silver", "features", "alerts", "marts")
-LOWEST = JOBS[0]
+# Each is made by the job of its name. What the streams did (`monitoring`) stays known when their data is dropped.
+REBUILT = ("bronze", "silver", "features", "alerts", "marts")
+LOWEST = REBUILT[0]
+# Whoever writes one of them.
+JOBS = (*REBUILT, user_windows.JOB)
 # What was counted in the inbox, and what has expired since, is counted anew with the files that are there.
 _COUNTED_WITH_LOWEST = (FILES.name, RETENTION.name)
 
 
 def affected(settings: Settings, layer: str) -> list[Path]:
     """The folders that go, checkpoints first. Raises `UsageError` for a layer that does not exist."""
-    if layer not in JOBS:
-        raise UsageError(f"There is no layer {layer!r} that can be rebuilt. Those are {', '.join(JOBS)}")
-    layers = JOBS[JOBS.index(layer) :]
+    if layer not in REBUILT:
+        raise UsageError(f"There is no layer {layer!r} that can be rebuilt. Those are {', '.join(REBUILT)}")
+    layers = REBUILT[REBUILT.index(layer) :]
     checkpoints = settings.local_path("checkpoints")
     folders = [
         folder for name in layers for folder in (sorted(checkpoints.glob(f"{name}*")) if checkpoints.is_dir() else [])

@@ -1,4 +1,4 @@
-"""`risklake rules`: validate, test, columns, backtest, diff."""
+"""`risklake rules`: validate, test, columns, lists, backtest, diff."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from risklake.opening import AsJson, Lake, session_for, settings_of
 
 if TYPE_CHECKING:
     from lake.settings import Settings
+    from spark_jobs.rules.lists import Snooze, ValueList
     from spark_jobs.rules.rule_set import RuleSet
 
 app = typer.Typer(help="Rules: data in YAML files, checked and tried before they are used.", no_args_is_help=True)
@@ -37,8 +38,10 @@ def validate(file: File = None, as_json: AsJson = False) -> None:
     rules = _rules(file)[1]
     if as_json:
         thresholds = {feed: asdict(bounds) for feed, bounds in rules.thresholds.items()}
-        content = {"rule_set": rules.version, "thresholds": thresholds}
-        show_json(content | {"rules": [rule.as_dict() for rule in rules.rules]})
+        content: dict[str, object] = {"rule_set": rules.version, "thresholds": thresholds}
+        content |= {"rules": [rule.as_dict() for rule in rules.rules]}
+        content |= {"lists": [one.as_dict() for one in rules.lists]}
+        show_json(content | {"snoozes": [one.as_dict() for one in rules.snoozes]})
         return
     table = Table("rule", "watches", "state", "severity", "weight", "about", "cool-down", "condition")
     for rule in rules.rules:
@@ -48,7 +51,11 @@ def validate(file: File = None, as_json: AsJson = False) -> None:
     for feed, bounds in rules.thresholds.items():
         line = f"{feed}: review from a score of {bounds.review_at}, block from {bounds.block_at}"
         console.print(line, highlight=False)
-    console.print(f"{len(rules.rules)} rules are right. Rule set {rules.version}", highlight=False)
+    values = sum(len(one.values) for one in rules.lists)
+    counts = [f"{len(rules.lists)} lists of {values:,} values"] if rules.lists else []
+    counts += [f"{len(rules.snoozes)} snoozes"] if rules.snoozes else []
+    said = ", ".join([*counts, f"{len(rules.rules)} rules"])
+    console.print(f"{said} are right. Rule set {rules.version}", highlight=False)
 
 
 @app.command("test", epilog="Example: risklake rules test my-rules.yml")
@@ -95,6 +102,30 @@ def columns(
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     console.print(table)
+
+
+@app.command("lists", epilog="Example: risklake rules lists my-rules")
+def lists(file: File = None, as_json: AsJson = False) -> None:
+    """What lists and snoozes there are, and which of them are in force now."""
+    from risklake.show import show_json
+
+    rules, now = _rules(file)[1], datetime.now(UTC)
+    if as_json:
+        show_json(
+            {
+                "lists": [one.as_dict() | {"standing": one.validity.standing(now)} for one in rules.lists],
+                "snoozes": [one.as_dict() | {"standing": one.validity.standing(now)} for one in rules.snoozes],
+            }
+        )
+        return
+    table = Table("what", "list, or snoozed rule", "on", "since", "until", "now", "reason")
+    for one in rules.lists:
+        _add_row(table, one.kind, one.name, f"{one.column}: {len(one.values):,} values", one, now)
+    for snooze in rules.snoozes:
+        _add_row(table, "snooze", snooze.rule or "all rules", snooze.on_text, snooze, now)
+    if table.rows:
+        console.print(table)
+    console.print(f"{len(rules.lists)} lists and {len(rules.snoozes)} snoozes; times are UTC", highlight=False)
 
 
 @app.command(
@@ -177,6 +208,11 @@ def diff(
     if shown:
         console.print(table)
     console.print(f"{count:,} alerts differ; state, score and decision are shown", highlight=False)
+
+
+def _add_row(table: Table, what: str, name: str, on: str, one: ValueList | Snooze, now: datetime) -> None:
+    bounds = (str(bound or "") for bound in one.validity.as_dict().values())
+    table.add_row(what, name, escape(on), *bounds, one.validity.standing(now), escape(one.reason))
 
 
 def _day(text: str | None) -> date | None:

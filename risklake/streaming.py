@@ -22,7 +22,13 @@ from spark_jobs.reconciliation import Status, close_run
 from spark_jobs.stream_metrics import Observe, recorded
 
 CONTINUOUS_LINE_SECONDS = 10.0
-_UNITS = {"bronze": "files", "silver": "lines", "features": "transactions", "alerts": "transactions"}
+_UNITS = {
+    "bronze": "files",
+    "silver": "lines",
+    "features": "transactions",
+    "alerts": "transactions",
+    "user_windows": "transactions",
+}
 
 
 def strangers(settings: Settings) -> list[str]:

@@ -19,7 +19,7 @@ from spark_jobs.rules.book import RuleBook
 from spark_jobs.rules.evaluate import WITHDRAWN, evaluate
 from spark_jobs.rules.watched import WATCHED, Watched
 from spark_jobs.small_input import is_interpreted
-from spark_jobs.streams import Rank, Stream
+from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import TimeRanges, ranges_and_any
 
 JOB = "alerts"
@@ -55,7 +55,7 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
         # Other streams write alerts too.
         own = outputs or [ALERTS.name]
         storage.require_matching_checkpoint(spark, settings, watched.query, own)
-        changes = storage.read_stream(spark, settings, watched.features.name)
+        changes = storage.read_stream(spark, settings, watched.features.name, continuous=continuous)
         interpreted = is_interpreted(settings, watched.query, watched.features.name, continuous=continuous)
         return storage.stream_batches(
             changes,
@@ -65,6 +65,7 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
             continuous=continuous,
             interpreted=interpreted,
             rank=Rank.ALERTS,
+            every_seconds=URGENT * settings.trigger_seconds,
         )
 
     return start
@@ -73,13 +74,16 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
 def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
-        latest = _latest(batch, watched).persist()
+        # Checkpoints, not caches: each query on a cache plans again all that led to it.
+        latest = _latest(batch, watched).localCheckpoint(eager=False)
         ranges, has_changed = ranges_and_any(latest, ~F.col("is_insert"))
         if ranges:
             in_force, now = rules.current(), F.lit(datetime.now(UTC))
             silver = storage.read(spark, settings, f"silver.{watched.name}")
-            events = latest.join(watched.events(silver, ranges.condition()), on="event_id", how="inner").persist()
-            fired = evaluate(events, in_force, watched.name).persist()
+            events = latest.join(watched.events(silver, ranges.condition()), on="event_id", how="inner")
+            if watched.name in _OUTPUTS:
+                events = events.localCheckpoint(eager=False)
+            fired = evaluate(events, in_force, watched.name).localCheckpoint(eager=False)
             transaction = Transaction(storage.query_id(spark, settings, watched.query), batch_id)
             new, changed = latest.where("is_insert"), latest.where("not is_insert")
             storage.append(_of(fired, new).withColumn("updated_at", now), settings, ALERTS.name, transaction)
@@ -90,9 +94,6 @@ def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Call
                 _write_judged(judged, settings, transaction)
                 if has_changed:
                     _correct_judged(judged.where("not is_insert"), settings, ranges)
-            fired.unpersist()
-            events.unpersist()
-        latest.unpersist()
 
     return write
 

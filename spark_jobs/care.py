@@ -64,7 +64,7 @@ def _care_for(spark: SparkSession, settings: Settings, name: str, today: date, e
     before = storage.data_files(spark, settings, name)
     expired += _expire_watching(spark, settings, name, today)
     after = before
-    if crowded(before):
+    if crowded(before) or TABLES[name].changes_often:
         storage.compact(spark, settings, name)
         after = storage.data_files(spark, settings, name)
     # Looking for old files takes seconds a table, also where there are none.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -14,7 +15,7 @@ from lake.catalog import ALERTS, CASES
 from lake.settings import Settings
 from spark_jobs.rules.evaluate import OPEN
 from spark_jobs.rules.rule_set import DECISIONS, LONGEST_COOL_DOWN, SEVERITIES
-from spark_jobs.streams import Rank, Stream
+from spark_jobs.streams import SELDOM, Rank, Stream
 
 QUERY = "alerts_cases"
 
@@ -27,39 +28,49 @@ def cases(alerts: DataFrame) -> DataFrame:
     An alert belongs to the case of the alert before it on the same entity (by event time, event id and rule), if it
     comes within its rule's cool-down after it. So each alert of a long attack keeps its case open.
     """
+    opened = alerts.where(F.col("state") == OPEN).withColumn("number", _number())
+    return opened.groupBy(*_ENTITY, "number").agg(*_gathered()).withColumns(_told()).select(*CASES.content)
+
+
+# Built in the JVM step by step: once, not for each micro-batch.
+@cache
+def _number() -> Column:
+    """Which case of its entity, in their order, an alert belongs to."""
     in_order = Window.partitionBy(*_ENTITY).orderBy("event_time", "event_id", "rule")
     gap = F.unix_micros("event_time") - F.unix_micros(F.lag("event_time").over(in_order))
     begins = F.coalesce(gap > F.col("cool_down_s").cast("long") * 1_000_000, F.lit(True)).cast("int")
-    numbered = alerts.where(F.col("state") == OPEN).withColumn(
-        "number", F.sum(begins).over(in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
-    )
+    return F.sum(begins).over(in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+
+
+@cache
+def _gathered() -> tuple[Column, ...]:
+    """What the alerts of a case come to."""
     first = F.struct("event_time", "event_id", "rule")
     loudest = F.struct(-F.col("score"), "event_time", "event_id", "rule")
     return (
-        numbered.groupBy(*_ENTITY, "number")
-        .agg(
-            F.min(first).alias("first"),
-            F.max("event_time").alias("last_at"),
-            F.count("*").alias("alerts"),
-            F.countDistinct("event_id").alias("events"),
-            F.max(_rank("severity", tuple(SEVERITIES))).alias("severity"),
-            F.max("score").alias("score"),
-            F.max(_rank("decision", DECISIONS)).alias("decision"),
-            F.sort_array(F.collect_set("rule")).alias("rules"),
-            F.sort_array(F.collect_set(F.nullif("typology", F.lit("")))).alias("typologies"),
-            F.min_by("reason", loudest).alias("reason"),
-        )
-        .withColumns(
-            {
-                "case_id": F.concat(F.lit("c"), F.lower(F.hex(F.xxhash64(*_ENTITY, "first.event_id", "first.rule")))),
-                "began_at": F.col("first.event_time"),
-                "event_date": F.to_date("first.event_time"),
-                "severity": F.get(F.array(*map(F.lit, SEVERITIES)), F.col("severity")),
-                "decision": F.get(F.array(*map(F.lit, DECISIONS)), F.col("decision")),
-            }
-        )
-        .select(*CASES.content)
+        F.min(first).alias("first"),
+        F.max("event_time").alias("last_at"),
+        F.count("*").alias("alerts"),
+        F.size(F.collect_set("event_id")).cast("long").alias("events"),
+        F.max(_rank("severity", tuple(SEVERITIES))).alias("severity"),
+        F.max("score").alias("score"),
+        F.max(_rank("decision", DECISIONS)).alias("decision"),
+        F.sort_array(F.collect_set("rule")).alias("rules"),
+        F.sort_array(F.collect_set(F.nullif("typology", F.lit("")))).alias("typologies"),
+        F.min_by("reason", loudest).alias("reason"),
     )
+
+
+@cache
+def _told() -> dict[str, Column]:
+    """The columns of a case that follow from those."""
+    return {
+        "case_id": F.concat(F.lit("c"), F.lower(F.hex(F.xxhash64(*_ENTITY, "first.event_id", "first.rule")))),
+        "began_at": F.col("first.event_time"),
+        "event_date": F.to_date("first.event_time"),
+        "severity": F.get(F.array(*map(F.lit, SEVERITIES)), F.col("severity")),
+        "decision": F.get(F.array(*map(F.lit, DECISIONS)), F.col("decision")),
+    }
 
 
 def stream(spark: SparkSession, settings: Settings) -> Stream:
@@ -71,9 +82,17 @@ def _starter(spark: SparkSession, settings: Settings) -> Callable[[bool], Stream
     def start(continuous: bool) -> StreamingQuery:
         storage.ensure_tables(spark, settings, [CASES.name])
         storage.require_matching_checkpoint(spark, settings, QUERY, [CASES.name])
-        changes = storage.read_stream(spark, settings, ALERTS.name)
+        changes = storage.read_stream(spark, settings, ALERTS.name, continuous=continuous)
         write = _batch_writer(settings)
-        return storage.stream_batches(changes, settings, write, query=QUERY, continuous=continuous, rank=Rank.REFERENCE)
+        return storage.stream_batches(
+            changes,
+            settings,
+            write,
+            query=QUERY,
+            continuous=continuous,
+            rank=Rank.REFERENCE,
+            every_seconds=SELDOM * settings.trigger_seconds,
+        )
 
     return start
 
@@ -82,23 +101,21 @@ def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
         touched = batch.groupBy(*_ENTITY).agg(F.min("event_time").alias("first"), F.max("event_time").alias("last"))
-        touched = touched.persist()
+        # Checkpoints, not caches: each query on a cache plans again all that led to it.
+        touched = touched.localCheckpoint(eager=False)
         bounds = _days(touched)
         if bounds:
             standing = storage.read(spark, settings, CASES.name)
-            extents = _extents(touched, _near(standing, *bounds)).persist()
+            extents = _extents(touched, _near(standing, *bounds)).localCheckpoint(eager=False)
             dates = "event_date between date'{}' and date'{}'".format(*_days(extents) or bounds)
             alerts = _within(storage.read(spark, settings, ALERTS.name).where(dates), extents, "event_time")
-            now = cases(alerts).withColumn("updated_at", F.lit(datetime.now(UTC))).persist()
+            now = cases(alerts).withColumn("updated_at", F.lit(datetime.now(UTC))).localCheckpoint(eager=False)
             before = _within(standing.where(dates), extents, "began_at")
-            gone = before.join(now, on="case_id", how="left_anti").persist()
+            gone = before.join(now, on="case_id", how="left_anti").select("case_id").localCheckpoint(eager=False)
             storage.merge_changes(now, settings, CASES.name, within=f"old.{dates}", insert=True)
             if not gone.isEmpty():
                 # Two cases have become one, or a late line undid the reason for one.
                 storage.delete_matching(gone, settings, CASES.name, within=f"old.{dates}")
-            for frame in (gone, now, extents):
-                frame.unpersist()
-        touched.unpersist()
 
     return write
 

@@ -9,12 +9,13 @@ from datetime import timedelta
 from pyspark.sql import DataFrame, SparkSession
 
 from lake import feeds, storage
-from lake.catalog import ORDERS, USER_5M
+from lake.catalog import ORDERS, USER_5M, USER_WINDOWS
 from lake.feed import Feed
 from lake.settings import Settings
 from lake.table import Table
 from lake.transaction_features import HORIZON
-from spark_jobs import orders, user_5m
+from lake.window_features import WINDOW
+from spark_jobs import orders, user_5m, user_windows
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class FeatureTable:
         """The stream that writes it."""
         return self.table.name.replace(".", "_")
 
+    @property
+    def is_by_event(self) -> bool:
+        """Whether it has one row for each event, and not one for several."""
+        return self.table.keys == ("event_id",)
+
 
 def _transactions(silver: DataFrame) -> DataFrame:
     return user_5m.user_5m(silver.select(*user_5m.INPUTS))
@@ -54,10 +60,16 @@ def _orders(silver: DataFrame) -> DataFrame:
     return orders.orders(orders.orders_of(silver).select(*orders.INPUTS))
 
 
-FEATURE_TABLES = (
+def _windows(silver: DataFrame) -> DataFrame:
+    return user_windows.user_windows(silver.select(*user_windows.INPUTS))
+
+
+# One row an event.
+EVENT_TABLES = (
     FeatureTable(USER_5M, feeds.TRANSACTIONS, HORIZON, _transactions),
     FeatureTable(ORDERS, feeds.ORDERS, orders.HORIZON, _orders),
 )
+FEATURE_TABLES = (*EVENT_TABLES, FeatureTable(USER_WINDOWS, feeds.TRANSACTIONS, WINDOW, _windows))
 
 
 def feature_tables(spark: SparkSession, settings: Settings) -> list[FeatureTable]:

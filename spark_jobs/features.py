@@ -16,16 +16,16 @@ from lake.settings import Settings
 from lake.storage import Transaction
 from lake.transaction_features import FEATURES
 from spark_jobs import orders
-from spark_jobs.feature_tables import FEATURE_TABLES, FeatureTable
+from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
 from spark_jobs.lag import taken_whole
 from spark_jobs.look_back import LookBack
 from spark_jobs.small_input import is_interpreted
-from spark_jobs.streams import Rank, Stream
+from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import time_ranges
 from spark_jobs.user_5m import INPUTS, user_5m
 
 JOB = "features"
-TRANSACTIONS, ORDERS = FEATURE_TABLES
+TRANSACTIONS, ORDERS = EVENT_TABLES
 
 _Write = Callable[[DataFrame, int], None]
 
@@ -45,7 +45,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     writers = {TRANSACTIONS.name: _transactions_writer, ORDERS.name: _orders_writer}
     return [
         Stream(found.query, _starter(spark, settings, found, writers[found.name]))
-        for found in FEATURE_TABLES
+        for found in EVENT_TABLES
         if storage.exists(spark, settings, found.source)
     ]
 
@@ -57,7 +57,7 @@ def _starter(
         name = found.table.name
         storage.ensure_tables(spark, settings, [name])
         storage.require_matching_checkpoint(spark, settings, found.query, [name])
-        events = storage.read_stream(spark, settings, found.source)
+        events = storage.read_stream(spark, settings, found.source, continuous=continuous)
         interpreted = is_interpreted(settings, found.query, found.source, continuous=continuous)
         write = writer(settings, continuous)
         return storage.stream_batches(
@@ -68,6 +68,7 @@ def _starter(
             continuous=continuous,
             interpreted=interpreted,
             rank=Rank.FEATURES,
+            every_seconds=URGENT * settings.trigger_seconds,
         )
 
     return start
@@ -82,10 +83,9 @@ def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
         around = look_back.around(arrived, taken_whole(settings, TRANSACTIONS.query))
         if around is not None:
             writing = _Writing(settings, TRANSACTIONS, batch_id, arrived)
-            rows = changed(around).persist()
+            rows = changed(around).localCheckpoint(eager=False)
             writing.append(rows.where("is_new"))
             writing.correct(rows.where("not is_new"), FEATURES)
-            rows.unpersist()
         arrived.unpersist()
 
     return write
@@ -100,13 +100,11 @@ def _orders_writer(settings: Settings, continuous: bool) -> _Write:
             of_users, of_equals = around
             user = orders.user_part(of_users).withColumn("touched", orders.touched(DAY, "user_id"))
             equal = orders.equal_part(of_equals).withColumn("touched", orders.touched(TEN_MINUTES, *orders.EQUAL))
-            user, equal = user.where("touched").persist(), equal.where("touched").persist()
+            user, equal = (rows.where("touched").localCheckpoint(eager=False) for rows in (user, equal))
             new = equal.where("is_new").select("event_id", *(feature.name for feature in EQUAL_FEATURES))
             writing.append(user.where("is_new").join(new, on="event_id", how="inner"))
             writing.correct(user.where("not is_new"), USER_FEATURES)
             writing.correct(equal.where("not is_new"), EQUAL_FEATURES)
-            user.unpersist()
-            equal.unpersist()
         arrived.unpersist()
 
     return write

@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
@@ -25,13 +24,13 @@ from lake import storage
 from lake.feed import Feed
 from lake.feed_tables import silver_table
 from lake.settings import Settings
+from spark_jobs.id_hashes import Hashes, hashes, order_of, positions
 from spark_jobs.table_log import TableLog
 
 # Some 360 MB; of more ids, silver is asked.
 MOST_IDS = 30_000_000
 _MINUTE_US = 60_000_000
 
-Hashes = NDArray[np.uint64]
 Minutes = NDArray[np.int32]
 
 
@@ -62,7 +61,8 @@ class KnownIds:
             self._begin(spark, min(wanted_from, last - 2 * horizon - timedelta(days=1)))
         if self._first_day is None or wanted_from < self._first_day:
             return None
-        found = [minutes[_hits(hashes, _hashes(ids))] for hashes, minutes in self._pieces]
+        wanted = hashes(ids)
+        found = [minutes[positions(held, wanted)] for held, minutes in self._pieces]
         together = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int32)
         near = together[(together >= _minute(wanted_from)) & (together < _minute(last + horizon + timedelta(days=1)))]
         return [datetime.fromtimestamp(int(minute) * 60, UTC) for minute in near]
@@ -100,14 +100,14 @@ class KnownIds:
     def _add(self, ids: list[str], at_us: NDArray[np.int64]) -> None:
         if not ids:
             return
-        self._pieces.append(_sorted(_hashes(ids), (at_us // _MINUTE_US).astype(np.int32)))
+        self._pieces.append(_sorted(hashes(ids), (at_us // _MINUTE_US).astype(np.int32)))
         # Each piece is at least twice as long as the next: few to look at, and each id is sorted few times.
         while len(self._pieces) > 1 and 2 * len(self._pieces[-1][0]) > len(self._pieces[-2][0]):
             last = [self._pieces.pop(), self._pieces.pop()]
             self._pieces.append(_sorted(*(np.concatenate(parts) for parts in zip(*last, strict=True))))
 
     def _count(self) -> int:
-        return sum(len(hashes) for hashes, _ in self._pieces)
+        return sum(len(held) for held, _ in self._pieces)
 
     def _log(self) -> TableLog:
         return TableLog(Path(self.settings.table_path(silver_table(self.feed).name)))
@@ -123,18 +123,6 @@ def _minute(day: date) -> int:
     return int(datetime.combine(day, time.min, UTC).timestamp()) // 60
 
 
-def _hashes(ids: list[str]) -> Hashes:
-    return pd.util.hash_array(np.array(ids, dtype=object), categorize=False)
-
-
-def _sorted(hashes: Hashes, minutes: Minutes) -> tuple[Hashes, Minutes]:
-    order = np.argsort(hashes, kind="stable")
-    return hashes[order], minutes[order]
-
-
-def _hits(hashes: Hashes, wanted: Hashes) -> NDArray[np.int64]:
-    """Positions in sorted hashes of all that are wanted."""
-    asked = np.unique(wanted)
-    left, right = np.searchsorted(hashes, asked, "left"), np.searchsorted(hashes, asked, "right")
-    found = [np.arange(a, b) for a, b in zip(left, right, strict=True) if b > a]
-    return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+def _sorted(unsorted: Hashes, minutes: Minutes) -> tuple[Hashes, Minutes]:
+    order = order_of(unsorted)
+    return unsorted[order], minutes[order]

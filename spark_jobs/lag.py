@@ -74,6 +74,11 @@ class LagMeter:
         return _ALL if taken is None else total_rows(self._log.added_after(taken, up_to))
 
 
+def is_behind(settings: Settings, query: str, table: str) -> bool:
+    """Whether rows of a table wait for a query that reads it, or are being worked on. Not known, it is not."""
+    return LagMeter(settings, query, table).close().behind > 0
+
+
 def taken_whole(settings: Settings, query: str) -> int | None:
     """The version of its table that a query has taken as a whole with its present micro-batch; None if unknown."""
     if not settings.is_local:

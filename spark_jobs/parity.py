@@ -15,6 +15,7 @@ from lake.monitoring_tables import FEATURE_PARITY
 from lake.settings import Settings
 from spark_jobs.expired import Expired
 from spark_jobs.feature_tables import FeatureTable, feature_tables
+from spark_jobs.lag import is_behind
 
 
 @dataclass(frozen=True)
@@ -29,21 +30,23 @@ class Parity:
         return asdict(self)
 
 
-def differences(stored: DataFrame, recomputed: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """Every event id with `is_same`: whether it has one row on each side, alike in every one of these columns."""
+def differences(
+    stored: DataFrame, recomputed: DataFrame, columns: Sequence[str], keys: Sequence[str] = ("event_id",)
+) -> DataFrame:
+    """Every key with `is_same`: whether it has one row on each side, alike in every one of these columns."""
     rows = stored.select(*columns, F.lit("stored").alias("side")).unionByName(
         recomputed.select(*columns, F.lit("recomputed").alias("side"))
     )
     # A full join would need each key once on either side; grouping also finds a row that is there twice.
     content = F.struct(*columns)
-    pairs = rows.groupBy("event_id").agg(
+    pairs = rows.groupBy(*keys).agg(
         F.count(F.when(F.col("side") == "stored", 1)).alias("stored"),
         F.count(F.when(F.col("side") == "recomputed", 1)).alias("recomputed"),
         F.min(content).alias("least"),
         F.max(content).alias("greatest"),
     )
     is_same = (F.col("stored") == 1) & (F.col("recomputed") == 1) & (F.col("least") == F.col("greatest"))
-    return pairs.select("event_id", is_same.alias("is_same"))
+    return pairs.select(*keys, is_same.alias("is_same"))
 
 
 def compared(spark: SparkSession, settings: Settings, gone: Expired, found: FeatureTable) -> DataFrame:
@@ -56,13 +59,18 @@ def compared(spark: SparkSession, settings: Settings, gone: Expired, found: Feat
     first_day = _whole_from(gone, found)
     if first_day is not None:
         stored, recomputed = (rows.where(F.col("event_date") >= F.lit(first_day)) for rows in (stored, recomputed))
-    return differences(stored, recomputed, found.table.content)
+    return differences(stored, recomputed, found.table.content, found.table.keys)
 
 
 def measure(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, Parity]:
-    """Recompute each table of features from silver, and compare."""
+    """Recompute each table of features from silver, and compare.
+
+    One whose stream looks seldom is mostly behind; it is compared when it is not.
+    """
     measured: dict[str, Parity] = {}
     for found in feature_tables(spark, settings):
+        if not found.is_by_event and is_behind(settings, found.query, found.source):
+            continue
         counts = compared(spark, settings, gone, found).agg(F.count("*"), F.count_if(~F.col("is_same"))).collect()[0]
         measured[found.name] = Parity(compared=counts[0], differing=counts[1])
     return measured

@@ -19,12 +19,12 @@ from lake.errors import StreamError
 from lake.lease import leases
 from lake.masking_key import require_same_key
 from lake.settings import Settings
-from spark_jobs import alerts, bronze, features, silver
+from spark_jobs import alerts, bronze, features, silver, user_windows
 from spark_jobs.stream_metrics import StreamMetrics, recorded
 from spark_jobs.streams import Job, Stream
 
-# In the order of the data.
-JOBS: dict[str, Job] = {job.JOB: job for job in (bronze, silver, features, alerts)}
+# In the order of the data, with what no alert waits for at the end.
+JOBS: dict[str, Job] = {job.JOB: job for job in (bronze, silver, features, alerts, user_windows)}
 
 _POLL_SECONDS = 0.1
 # Asking a query how far it is costs a piece of its work, so beside running streams it is done less often.

@@ -78,16 +78,24 @@ class FeedCounts:
 
 @dataclass(frozen=True)
 class FeatureCounts:
-    """How many accepted events of a feed there are, how many rows its table of features has, and its stream's lag."""
+    """How many accepted events of a feed there are, how many rows its table of features has, and its stream's lag.
 
-    events: int
+    `events` is None for a table without a row for each of them.
+    """
+
+    events: int | None
     rows: int
     lag: Lag = NO_LAG
 
     @property
     def difference(self) -> int:
         """Accepted events without features (rows too many, if negative); those on their way are not lost."""
-        return self.lag.unexplained(self.events - self.rows)
+        return 0 if self.events is None else self.lag.unexplained(self.events - self.rows)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are as many rows as events."""
+        return self.events is None or self.events == self.rows
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class Status:
     @property
     def is_consistent(self) -> bool:
         """Whether all has arrived, all counts agree, and no feature row differs from its recomputation."""
-        have_features = all(counts.events == counts.rows for counts in self.features.values())
+        have_features = all(counts.is_complete for counts in self.features.values())
         return have_features and all(feed.is_consistent for feed in self.feeds.values()) and not self.has_difference
 
     def as_dict(self) -> dict[str, Any]:
@@ -183,7 +191,7 @@ def _status(
     tables = feature_tables(spark, settings)
     feature_meters = {found.name: LagMeter(settings, found.query, found.source) for found in tables}
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
-    versions |= {found.source: feature_meters[found.name].version for found in tables}
+    versions |= {found.source: feature_meters[found.name].version for found in tables if found.is_by_event}
     gone = expired(spark, settings)
     size_of = sizes(spark, settings, versions, gone)
     tally, orphans = tallies(spark, settings, gone), accepted_orphans(spark, settings, gone)
@@ -214,7 +222,7 @@ def _status(
 
     def feature_counts(found: FeatureTable) -> FeatureCounts:
         events, rows = (size_of.get(name, NO_ROWS).rows for name in (found.source, found.table.name))
-        return FeatureCounts(events, rows, feature_lags[found.name])
+        return FeatureCounts(events if found.is_by_event else None, rows, feature_lags[found.name])
 
     by_feed = {feed.name: counts(feed) for feed in FEEDS.values()}
     status = Status(

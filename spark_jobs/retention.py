@@ -17,7 +17,17 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import ALERTS, DUPLICATES, FRAUD_ALERT, ORPHANS, PROCESSED_ORDERS, QUARANTINE, RETENTION, SCORES
+from lake.catalog import (
+    ALERTS,
+    DUPLICATES,
+    FRAUD_ALERT,
+    ORPHANS,
+    PROCESSED_ORDERS,
+    QUARANTINE,
+    RETENTION,
+    SCORES,
+    USER_WINDOWS,
+)
 from lake.feed import Feed
 from lake.feed_tables import bronze_table, silver_table
 from lake.feeds import ORDERS, TRANSACTIONS
@@ -25,7 +35,7 @@ from lake.lease import turn
 from lake.settings import Settings
 from spark_jobs.archive import ARCHIVE
 from spark_jobs.expired import EVENT_FEEDS, Expired, expired
-from spark_jobs.feature_tables import FEATURE_TABLES
+from spark_jobs.feature_tables import EVENT_TABLES
 from spark_jobs.inventory import keep_inventory
 
 
@@ -109,7 +119,8 @@ def _delete(spark: SparkSession, settings: Settings, feeds: list[Feed], gone: Ex
     _delete_made_of(spark, settings, gone.before)
     moment = f"arrived_at < timestamp'{gone.before:%Y-%m-%d %H:%M:%S}Z'"
     of_events = f"feed in ({', '.join(repr(name) for name in EVENT_FEEDS)}) and {moment}"
-    conditions = {silver_table(feed).name: moment for feed in feeds}
+    # Windows by the newest of their lines: those in which something is kept are kept.
+    conditions = {USER_WINDOWS.name: f"inputs_{moment}"} | {silver_table(feed).name: moment for feed in feeds}
     conditions |= {table.name: of_events for table in (QUARANTINE, DUPLICATES, ORPHANS)}
     deleted = _deleted(spark, settings, conditions)
     if settings.is_local:
@@ -130,7 +141,7 @@ def _deleted(spark: SparkSession, settings: Settings, conditions: dict[str, str]
 
 def _delete_made_of(spark: SparkSession, settings: Settings, before: datetime) -> None:
     """Features, alerts, scores and judgements of the events that go."""
-    for found in FEATURE_TABLES:
+    for found in EVENT_TABLES:
         if not storage.exists(spark, settings, found.source):
             continue
         events = storage.read(spark, settings, found.source).where(F.col("arrived_at") < F.lit(before))

@@ -22,7 +22,7 @@ from spark_jobs.expired import expired
 from spark_jobs.history import versions
 from spark_jobs.known_ids import KnownIds, ids_of
 from spark_jobs.small_input import is_interpreted
-from spark_jobs.streams import Rank, Stream
+from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
 from spark_jobs.time_ranges import ranges_of
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
@@ -63,17 +63,28 @@ def _rank(feed: Feed) -> Rank:
     return Rank.REFERENCE if feed.is_reference else Rank.SILVER
 
 
+def _pace(feed: Feed) -> float:
+    return URGENT if feed.is_judged else SELDOM
+
+
 def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[bool], StreamingQuery]:
     def start(continuous: bool) -> StreamingQuery:
         tables = {silver_table(feed).name, accepted_table(feed).name}
         storage.require_matching_checkpoint(spark, settings, query(feed), sorted(tables))
-        lines = storage.read_stream(spark, settings, bronze_table(feed).name)
+        lines = storage.read_stream(spark, settings, bronze_table(feed).name, continuous=continuous)
         # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
         rows = typed(lines, feed, masking_key(settings))
         write = _batch_writer(settings, feed, _known_ids(settings, feed, continuous))
         interpreted = is_interpreted(settings, query(feed), bronze_table(feed).name, continuous=continuous)
         return storage.stream_batches(
-            rows, settings, write, query=query(feed), continuous=continuous, interpreted=interpreted, rank=_rank(feed)
+            rows,
+            settings,
+            write,
+            query=query(feed),
+            continuous=continuous,
+            interpreted=interpreted,
+            rank=_rank(feed),
+            every_seconds=_pace(feed) * settings.trigger_seconds,
         )
 
     return start

@@ -11,13 +11,13 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import ALERTS, DUPLICATES, ORPHANS, QUARANTINE, TABLES, UNKNOWN_FIELDS, USER_5M
+from lake.catalog import ALERTS, DUPLICATES, ORPHANS, QUARANTINE, TABLES, UNKNOWN_FIELDS, USER_5M, USER_WINDOWS
 from lake.feed import Feed
 from lake.feed_tables import accepted_table, bronze_table, silver_table
 from lake.feeds import FEEDS, TRANSACTIONS
 from lake.settings import Settings
 from spark_jobs.expired import Expired
-from spark_jobs.feature_tables import FEATURE_TABLES
+from spark_jobs.feature_tables import EVENT_TABLES, FEATURE_TABLES
 
 
 def _arrival(name: str) -> str:
@@ -73,8 +73,10 @@ def _kept(rows: DataFrame, spark: SparkSession, settings: Settings, name: str, g
         return rows
     if "arrived_at" in rows.columns:
         return gone.kept(rows)
+    if name == USER_WINDOWS.name:
+        return rows.where(F.col("inputs_arrived_at") >= F.lit(gone.before))
     # Features have no time of arrival of their own; they are deleted before their events.
-    source = next(found for found in FEATURE_TABLES if found.table.name == name)
+    source = next(found for found in EVENT_TABLES if found.table.name == name)
     events = storage.read(spark, settings, source.source).where(F.col("arrived_at") < F.lit(gone.before))
     return rows.join(events.select(events[source.feed.key].alias("event_id")), on="event_id", how="left_anti")
 

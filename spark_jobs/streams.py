@@ -16,11 +16,18 @@ from lake.settings import Settings
 class Rank(IntEnum):
     """The order in which micro-batches that wait get their turn: what is nearest to an alert comes first."""
 
+    MONITORING = -1
     REFERENCE = 0
     BRONZE = 1
     SILVER = 2
     FEATURES = 3
     ALERTS = 4
+
+
+# A look for rows costs some milliseconds, and what passes several stages waits for one at each. Where rows are found, a
+# micro-batch costs a second or two however few they are, so what nobody waits for is gathered. Multiples of
+# `trigger_seconds`.
+URGENT, SELDOM = 0.25, 10.0
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ class TimeRanges:
         prefix = f"{alias}." if alias else ""
         return " or ".join(f"({_within(prefix, time, begin, end)})" for begin, end in self.ranges) or "false"
 
+    def wider(self, by: timedelta) -> TimeRanges:
+        """The same ranges and so much before and after each of them; they may come to overlap."""
+        return TimeRanges(tuple((begin - by, end + by) for begin, end in self.ranges))
+
     def __bool__(self) -> bool:
         return bool(self.ranges)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import cache
 
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
@@ -42,10 +43,15 @@ def is_online() -> Column:
     return F.coalesce(F.col("channel") == ONLINE, F.lit(False))
 
 
+def is_declined(status: Column) -> Column:
+    """Whether a payment was declined."""
+    return F.coalesce(F.lower(status) == DECLINED, F.lit(False))
+
+
 def weighted(transactions: DataFrame) -> DataFrame:
     """Add what each transaction adds to the sums over long windows (`LONG_SUMS`), where it stands for itself only."""
     one, amount = F.lit(1).cast("long"), F.col("amount").cast("decimal(28, 4)")
-    declined = _is_declined(F.col("status")).cast("long")
+    declined = is_declined(F.col("status")).cast("long")
     values = {name: amount if "amount" in name else one for name in LONG_SUMS} | {"w_declined_count_1h": declined}
     return transactions.withColumns(values)
 
@@ -58,21 +64,10 @@ def user_5m(transactions: DataFrame) -> DataFrame:
     long ago may be summed up (columns of `LONG_SUMS`), and merchants and devices of long ago be given as arrays of
     (id, at) in the columns `seen_merchants` and `seen_devices`.
     """
-    rows = transactions if set(LONG_SUMS) <= set(transactions.columns) else weighted(transactions)
-    windowed = rows.select(
-        *rows.columns,
-        *(_over(feature).alias(feature.name) for feature in FEATURES if _is_whole(feature)),
-        *(F.sum(name).over(_frame(w, *_keys(name))).alias(f"sum_{name}") for name, w in LONG_SUMS.items()),
-        F.try_sum(_minor() * _minor()).over(_frame(FIVE_MINUTES)).alias("squares_5m"),
-        F.lag(F.struct("event_time", "country", "device_id", "status")).over(_in_order()).alias("previous"),
-        F.last(F.when(~is_online(), F.struct("event_time", "country")), ignorenulls=True)
-        .over(_in_order().rowsBetween(Window.unboundedPreceding, -1))
-        .alias("in_person"),
-        F.lag("event_time").over(_in_order("merchant_id")).alias("at_merchant"),
-        F.lag("event_time").over(_in_order("device_id")).alias("on_device"),
-    )
-    featured = windowed.withColumns(_formulas(windowed.columns))
-    kept = [name for name in transactions.columns if name not in (*USER_5M.column_names, *LONG_SUMS, *_SEEN)]
+    given = transactions.columns
+    rows = transactions if set(LONG_SUMS) <= set(given) else weighted(transactions)
+    featured = rows.withColumns(_over_windows()).withColumns(_formulas(has_seen=set(_SEEN) <= set(given)))
+    kept = [name for name in given if name not in (*USER_5M.column_names, *LONG_SUMS, *_SEEN)]
     return featured.select(*USER_5M.content, *kept)
 
 
@@ -113,7 +108,27 @@ def _keys(weight: str) -> tuple[str, ...]:
     return ("currency",) if weight.startswith("w_past_") else ()
 
 
-def _formulas(given: list[str]) -> dict[str, Column]:
+# A column is built in the JVM step by step, a thousand for all features: once, not for each micro-batch.
+@cache
+def _over_windows() -> dict[str, Column]:
+    """What is looked up in windows: features, and what formulas are made of, by name."""
+    features = {feature.name: _over(feature) for feature in FEATURES if _is_whole(feature)}
+    sums = {f"sum_{name}": F.sum(name).over(_frame(w, *_keys(name))) for name, w in LONG_SUMS.items()}
+    before = _in_order().rowsBetween(Window.unboundedPreceding, -1)
+    in_person = F.when(~is_online(), F.struct("event_time", "country"))
+    return {
+        **features,
+        **sums,
+        "squares_5m": F.try_sum(_minor() * _minor()).over(_frame(FIVE_MINUTES)),
+        "previous": F.lag(F.struct("event_time", "country", "device_id", "status")).over(_in_order()),
+        "in_person": F.last(in_person, ignorenulls=True).over(before),
+        "at_merchant": F.lag("event_time").over(_in_order("merchant_id")),
+        "on_device": F.lag("event_time").over(_in_order("device_id")),
+    }
+
+
+@cache
+def _formulas(*, has_seen: bool) -> dict[str, Column]:
     """The features that are made of one earlier event or of sums, by name."""
     gap, travelled = _seconds_since("previous"), _seconds_since("in_person")
     has_previous, has_place = gap <= HORIZON.total_seconds(), (travelled <= HORIZON.total_seconds()) & ~is_online()
@@ -128,10 +143,10 @@ def _formulas(given: list[str]) -> dict[str, Column]:
         "seconds_since_previous": F.when(has_previous, gap),
         "country_changed": F.when(has_previous, F.col("country") != previous["country"]),
         "device_changed": F.when(has_previous, F.col("device_id") != previous["device_id"]),
-        "previous_declined": F.when(has_previous, _is_declined(previous["status"])),
-        "is_new_merchant": _is_new("merchant_id", "at_merchant", "seen_merchants", given),
+        "previous_declined": F.when(has_previous, is_declined(previous["status"])),
+        "is_new_merchant": _is_new("merchant_id", "at_merchant", "seen_merchants" if has_seen else None),
         "is_new_device": F.when(
-            F.col("device_id").isNotNull(), _is_new("device_id", "on_device", "seen_devices", given)
+            F.col("device_id").isNotNull(), _is_new("device_id", "on_device", "seen_devices" if has_seen else None)
         ),
         "amount_ratio_30d": F.when(
             (past_count >= LEAST_PAST) & (past_sum > 0), F.col("amount").cast("double") / (past_sum / past_count)
@@ -142,19 +157,15 @@ def _formulas(given: list[str]) -> dict[str, Column]:
     }
 
 
-def _is_declined(status: Column) -> Column:
-    return F.coalesce(F.lower(status) == DECLINED, F.lit(False))
-
-
 def _seconds_since(event: str) -> Column:
     return (F.unix_micros("event_time") - F.unix_micros(F.col(f"{event}.event_time"))) / _SECOND
 
 
-def _is_new(key: str, last: str, seen: str, given: list[str]) -> Column:
+def _is_new(key: str, last: str, seen: str | None) -> Column:
     """Whether no event before this one, within the horizon, has the same key."""
     begin = F.unix_micros("event_time") - HORIZON // timedelta(microseconds=1)
     is_known = F.coalesce(F.unix_micros(last) >= begin, F.lit(False))
-    if seen in given:
+    if seen:
         long_ago = F.exists(seen, lambda one: (one["id"] == F.col(key)) & (F.unix_micros(one["at"]) >= begin))
         is_known = is_known | F.coalesce(long_ago, F.lit(False))
     return ~is_known

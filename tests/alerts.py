@@ -14,7 +14,8 @@ START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 QUIET: dict[str, Any] = {
     "watches": "transactions", "user_id": "u1", "entity": "user_id", "entity_id": "u1", "severity": "medium",
     "typology": "card_testing", "state": "open", "weight": 25, "score": 25, "decision": "approve", "cool_down_s": 3600,
-    "reason": "because", "fired_on": {}, "rule_set": "a", "inputs_arrived_at": START, "updated_at": START,
+    "reason": "because", "fired_on": {}, "held_by": None, "rule_set": "a",
+    "inputs_arrived_at": START, "updated_at": START,
 }  # fmt: skip
 
 

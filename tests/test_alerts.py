@@ -1,18 +1,23 @@
-"""What becomes of alerts whose event a late line has changed."""
+"""Alerts that lists and snoozes hold back in the stream, and those whose event a late line has changed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lake.catalog import ALERTS
-from lake.settings import load_settings
+from lake import storage
+from lake.catalog import ALERTS, CASES
+from lake.settings import Settings, load_settings
+from spark_jobs import pipeline
 from spark_jobs.alerts import withdrawn
 from spark_jobs.rules.evaluate import evaluate
 from spark_jobs.rules.files import load_rules
+from tests.rule_text import GOOD
 from tests.watched import NOW, events
 
 SHIPPED = load_rules(load_settings(environment={}, folder=Path(__file__).parent))
@@ -31,3 +36,53 @@ def test_an_alert_whose_reason_is_gone_is_withdrawn_by_the_line_that_undid_it(sp
     assert [(row["event_id"], row["state"]) for row in rows] == [("gone", "withdrawn")]
     assert rows[0].asDict().keys() | {"updated_at"} == set(ALERTS.column_names)
     assert rows[0]["inputs_arrived_at"].date() == later.date()
+
+
+HOLDING = """
+lists:
+  - {name: staff, kind: allow, column: user_id, values: [u1], reason: our own tests}
+  - {name: stolen, kind: block, column: device_id, values: [d1], reason: reported}
+snoozes:
+  - {rule: many, user_id: u2, until: 2026-01-05T10:30:00Z, reason: holder on tour}
+"""
+
+
+def test_the_stream_keeps_what_is_held_back_and_makes_no_case_of_it(
+    spark: SparkSession,
+    settings: Settings,
+    land: Callable[..., Path],
+    transaction: Callable[..., str],
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "rules.yml"
+    judging = replace(settings, rules_file=str(file))
+
+    def drained(rules: str, lines: list[str], name: str) -> set[tuple[str, str, str]]:
+        file.write_text(rules, encoding="utf-8")
+        land(lines, name)
+        pipeline.run(spark, judging, continuous=False)
+        rows = storage.read(spark, settings, ALERTS.name).collect()
+        return {(row["event_id"], row["rule"], row["state"]) for row in rows}
+
+    def with_cases() -> list[str]:
+        return sorted(row["entity_id"] for row in storage.read(spark, settings, CASES.name).collect())
+
+    lines = [
+        transaction(f"{user}-{minute}", user_id=user, event_time=f"2026-01-05T10:0{minute}:00Z")
+        for user in ("u1", "u2", "u3")
+        for minute in (2, 4)
+    ]
+    blocked = transaction("u4-2", user_id="u4", device_id="d1")
+    found = drained(GOOD + HOLDING, [*lines, blocked], "a.jsonl")
+    assert found == {
+        ("u1-4", "many", "allowed"), ("u2-4", "many", "snoozed"), ("u3-4", "many", "open"), ("u4-2", "stolen", "open"),
+    }  # fmt: skip
+    assert with_cases() == ["d1", "u3"]
+    # What stands is not touched by other lists; what a late line changes is decided anew.
+    late = transaction("u3-1", user_id="u3", event_time="2026-01-05T10:01:00Z")
+    found = drained(GOOD + HOLDING.replace("u2", "u3"), [late], "b.jsonl")
+    assert found == {
+        ("u1-4", "many", "allowed"), ("u2-4", "many", "snoozed"), ("u3-4", "many", "snoozed"),
+        ("u3-2", "many", "snoozed"), ("u4-2", "stolen", "open"),
+    }  # fmt: skip
+    assert with_cases() == ["d1"]

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from lake.errors import UsageError
 from lake.inbox import land_lines
 from lake.settings import Settings, load_settings
-from risklake.backtest import BLOCKED, Backtest, Figures, backtest, differing, events_of
+from risklake.backtest import BLOCKED, HELD_BACK, Backtest, Figures, backtest, differing, events_of
 from risklake.backtest_page import page
 from spark_jobs import pipeline
 from spark_jobs.rules.files import read_rules
@@ -103,6 +103,36 @@ def test_a_rule_in_the_shadow_decides_nothing(spark: SparkSession, lake: Setting
         ("any active rule", 12, 3), ("review or block", 6, 3), (BLOCKED, 2, 1),
     ]  # fmt: skip
     assert found.frauds == 4
+
+
+LISTS = """
+lists:
+  - {name: known, kind: allow, column: user_id, values: [u00, u01, u04], reason: known}
+  - {name: stolen, kind: block, column: user_id, values: [u05], reason: reported}
+snoozes:
+  - {rule: far, user_id: u03, until: 2026-01-05T03:00:00Z, reason: over by then}
+  - {rule: far, user_id: u06, until: 2026-01-05T06:00:01Z, reason: on tour}
+"""
+
+
+def test_what_is_held_back_counts_apart(spark: SparkSession, lake: Settings, tmp_path: Path) -> None:
+    found = backtest(events_of(spark, lake), rules(tmp_path, RULES + LISTS))
+    counts = {one.name: (one.events, one.frauds) for one in (*found.rules, *found.together)}
+    assert counts == {
+        "large": (4, 1), "far": (6, 0), "tried": (21, 2), "stolen": (1, 1), "any active rule": (10, 2),
+        "review or block": (5, 2), BLOCKED: (2, 1), HELD_BACK: (3, 2),
+    }  # fmt: skip
+    assert figures(found, "stolen").state == "block"
+
+
+def test_two_sets_differ_in_what_only_one_holds_back(spark: SparkSession, lake: Settings, tmp_path: Path) -> None:
+    before, after = rules(tmp_path), rules(tmp_path, RULES + LISTS)
+    rows = differing(events_of(spark, lake), before, after).collect()
+    found = {(row["event_id"], row["rule"]): (row["state_before"], row["state_after"]) for row in rows}
+    assert found["e00", "large"] == ("open", "allowed")
+    assert found["e06", "far"] == ("open", "snoozed")
+    assert found["e05", "stolen"] == (None, "open")
+    assert ("e03", "far") not in found
 
 
 def test_days_are_chosen_and_days_without_payments_are_named(

@@ -88,7 +88,9 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
         "lines": 35, "bronze": 35, "silver": 35, "quarantined": 0, "duplicates": 0, "waiting": 0, "orphans": 0,
         "on_their_way": 0, "difference": 0,
     }  # fmt: skip
-    assert status["parity"] == {"user_5m": {"compared": 35, "differing": 0}}
+    assert status["parity"]["user_5m"] == {"compared": 35, "differing": 0}
+    # Windows are looked for each minute; the last payments may have come after that.
+    assert status["parity"].get("user_windows", {"differing": 0})["differing"] == 0
     assert storage.read(spark, settings, "marts.fct_transactions").count() in (30, 35)
 
 

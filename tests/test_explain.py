@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from risklake.explain import ACCEPTED, QUARANTINED, REPEATED, Explanation, expla
 from risklake.explain_page import page
 from spark_jobs import pipeline
 from tests.conftest import transaction_line
+from tests.rule_text import GOOD
 
 HOSTILE = "m<script>alert(1)</script>"
 
@@ -93,6 +95,29 @@ def test_an_event_that_was_not_flagged_is_explained_as_well(spark: SparkSession,
     assert found.rules
     assert not any(rule["fires"] for rule in found.rules)
     assert [one["event_id"] for one in window(found, "24 hours")["events"]] == ["other"]
+
+
+def test_what_a_list_or_a_snooze_decides_is_explained(spark: SparkSession, flagged: Settings, tmp_path: Path) -> None:
+    held = """
+lists:
+  - {name: stolen, kind: block, column: merchant_id, values: [m1, "m<script>alert(1)</script>"], reason: reported}
+  - {name: far, kind: block, column: country, values: [US], until: 2030-01-01, reason: far}
+snoozes:
+  - {rule: many, user_id: u1, until: 2026-01-06, reason: on tour}
+"""
+    file = tmp_path / "rules.yml"
+    file.write_text(GOOD + held, encoding="utf-8")
+    found = explain(spark, replace(flagged, rules_file=str(file)), "e2")
+    rules = by("name", found.rules)
+    assert (rules["many"]["fires"], rules["many"]["held_by"]) == (True, "snoozed until 2026-01-07T00:00:00Z: on tour")
+    assert (rules["stolen"]["state"], rules["stolen"]["held_by"]) == ("block", None)
+    assert rules["stolen"]["reason"] == f"merchant_id {HOSTILE} is on the block list stolen: reported"
+    assert (rules["far"]["fires"], rules["far"]["inputs"]) == (False, {"country": "DE"})
+    assert rules["far"]["condition"] == "country is one of 1 values, until 2030-01-02T00:00:00Z"
+    assert (found.score, found.decision) == (100, "block")
+    text = page(found)
+    assert "held back by snoozed until" in text
+    assert "<script" not in text
 
 
 def test_a_rejected_line_is_explained_by_its_place(spark: SparkSession, flagged: Settings) -> None:

@@ -22,6 +22,7 @@ from lake.settings import Settings, load_settings
 from spark_jobs import pipeline
 from spark_jobs.orphans import policies
 from spark_jobs.reconciliation import Status, close_run
+from spark_jobs.rules.watched import WATCHED
 from spark_jobs.typed import typed
 
 AT = "2026-01-05T10:00:00Z"
@@ -48,6 +49,10 @@ LINES: dict[str, dict[str, Any]] = {
 
 def line(feed: str, **fields: Any) -> str:
     return json.dumps(LINES[feed] | fields)
+
+
+def test_the_feeds_that_come_through_first_are_those_that_rules_judge() -> None:
+    assert {feed.name for feed in FEEDS.values() if feed.is_judged} == set(WATCHED)
 
 
 CSV_HEADER = "merchant_id,name,category,country,created_date"

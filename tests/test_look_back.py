@@ -74,7 +74,7 @@ def test_transactions_in_order_need_no_file_of_silver(spark: SparkSession, setti
         batch = [(f"{number}-{user}", f"u{user}", START + number * apart) for user in range(3)]
         around = surroundings(spark, settings, look_back, batch)
     assert around.inputFiles() == []
-    assert len(look_back._since) <= (SLACK + STEP) / apart + 1
+    assert len(look_back._memory._since) <= 3 * ((SLACK + STEP) / apart + 1)
     assert {row["seconds_since_previous"] for row in changed(around).where("is_new").collect()} == {180.0}
 
 
@@ -103,7 +103,7 @@ def test_a_micro_batch_that_ends_within_a_commit_moves_nothing_and_is_still_exac
 ) -> None:
     look_back = LookBack(settings, keeps=True)
     surroundings(spark, settings, look_back, [("a", "u", START)])
-    moment = look_back._moment
+    moment = look_back._memory.moment
     later = [("b", "u", START + timedelta(hours=3)), ("c", "u", START + timedelta(hours=3, minutes=1))]
     storage.append(silver_rows(spark, later), settings, SOURCE)
     for payment, gap in zip(later, (3 * 3600, 60), strict=True):
@@ -111,7 +111,7 @@ def test_a_micro_batch_that_ends_within_a_commit_moves_nothing_and_is_still_exac
         assert around is not None
         rows = {row["event_id"]: row for row in changed(around).where("is_new").collect()}
         assert rows[payment[0]]["seconds_since_previous"] == gap
-        assert look_back._moment == moment
+        assert look_back._memory.moment == moment
 
 
 def test_an_empty_micro_batch_has_no_surroundings(spark: SparkSession, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import ALERTS, DUPLICATES, QUARANTINE, RETENTION, USER_5M
+from lake.catalog import ALERTS, DUPLICATES, QUARANTINE, RETENTION, USER_5M, USER_WINDOWS
 from lake.errors import SettingError
 from lake.settings import Settings, load_settings
 from spark_jobs import pipeline
@@ -24,7 +24,10 @@ from spark_jobs.reconciliation import Status, close_run
 from spark_jobs.retention import expire
 
 YEARS_AGO = timedelta(days=800)
-TABLES = ("bronze.transactions", "silver.transactions", QUARANTINE.name, DUPLICATES.name, USER_5M.name, ALERTS.name)
+TABLES = (
+    "bronze.transactions", "silver.transactions", QUARANTINE.name, DUPLICATES.name, USER_5M.name, USER_WINDOWS.name,
+    ALERTS.name,
+)  # fmt: skip
 
 
 def drain(spark: SparkSession, settings: Settings) -> Status:
@@ -40,7 +43,8 @@ def make_old(spark: SparkSession, settings: Settings) -> None:
             changes["arrival_date"] = F.expr("date_sub(arrival_date, 800)")
         storage.update_where(spark, settings, name, F.lit(True), changes)
     changes = {"inputs_arrived_at": F.expr("inputs_arrived_at - interval 800 days")}
-    storage.update_where(spark, settings, USER_5M.name, F.lit(True), changes)
+    for name in (USER_5M.name, USER_WINDOWS.name):
+        storage.update_where(spark, settings, name, F.lit(True), changes)
 
 
 def last_day(spark: SparkSession, settings: Settings) -> date:
@@ -126,7 +130,8 @@ def test_what_has_outlived_its_time_goes_from_everywhere_and_a_kill_at_any_write
         write += 1
     assert write > 8
     left = rows(spark, aged)
-    assert left == dict.fromkeys(TABLES, 0) | {"bronze.transactions": 1, "silver.transactions": 1, USER_5M.name: 1}
+    kept_rows = {"bronze.transactions": 1, "silver.transactions": 1, USER_5M.name: 1, USER_WINDOWS.name: 5}
+    assert left == dict.fromkeys(TABLES, 0) | kept_rows
     assert storage.read(spark, aged, "bronze.users").count() == 1
     assert list(aged.local_path("archive", "transactions").iterdir()) == []
     assert {file.name for file in aged.local_path("inbox", "transactions").iterdir()} == {"new.jsonl", "waiting.jsonl"}

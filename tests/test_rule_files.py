@@ -10,7 +10,8 @@ import pytest
 
 from lake.errors import RuleError
 from lake.settings import load_settings
-from spark_jobs.rules.files import MOST_BYTES, load_rules
+from spark_jobs.rules.files import load_rules
+from spark_jobs.rules.plain_yaml import MOST_BYTES
 from spark_jobs.rules.rule_set import Example, RuleSet, Thresholds
 from tests.rule_text import GOOD
 from tests.watched import NOW
@@ -118,7 +119,7 @@ def test_the_version_is_that_of_the_content_not_of_the_layout(tmp_path: Path) ->
         ("{txn_count_5m}", "{txn_count_5m", "a brace without its other half"),
         ("{txn_count_5m} payments", "x" * 501, "a reason has 1 to 500 characters"),
         ("{txn_count_5m} payments", "", "a reason has 1 to 500 characters"),
-        ("rules:", "rule:", "`rule` is not known. What a rule set has: rules, review_at, block_at"),
+        ("rules:", "rule:", "`rule` is not known. What a rule set has: rules, lists, snoozes, review_at"),
         ("rules:", "review_at: 90\nrules:", "review_at is 90 and block_at 80; review comes before block"),
         ("rules:", "block_at: much\nrules:", "line 2: block_at is 'much'"),
         ("condition: txn_count_5m > 1", "condition: [", "is not valid YAML"),

@@ -62,6 +62,33 @@ def test_the_columns_are_listed_with_their_kinds() -> None:
     assert CliRunner().invoke(app, ["rules", "columns", "cats"]).exit_code != 0
 
 
+HOLDING = """
+lists:
+  - {name: old, kind: block, column: device_id, values: [d1, d2], until: 2020-01-01, reason: reported}
+snoozes:
+  - {rule: many, user_id: u1, until: 9000-01-01T00:00:00Z, reason: on tour}
+"""
+
+
+def test_lists_and_snoozes_are_counted_and_shown_with_what_is_in_force(file: Path) -> None:
+    file.write_text(RULE + HOLDING, encoding="utf-8")
+    wide = {"COLUMNS": "200"}
+    checked = CliRunner().invoke(app, ["rules", "validate", str(file)], env=wide)
+    assert "1 lists of 2 values, 1 snoozes, 1 rules are right. Rule set " in checked.output
+    shown = CliRunner().invoke(app, ["rules", "lists", str(file)], env=wide)
+    for words in (("block", "old", "device_id: 2 values", "expired"), ("snooze", "many", "user_id u1", "in force")):
+        assert any(all(word in line for word in words) for line in shown.output.splitlines())
+    found = json.loads(CliRunner().invoke(app, ["rules", "lists", str(file), "--json"]).output)
+    assert [(one["name"], one["values"], one["until"], one["standing"]) for one in found["lists"]] == [
+        ("old", ["d1", "d2"], "2020-01-02T00:00:00Z", "expired")
+    ]
+    assert [(one["rule"], one["on"], one["standing"]) for one in found["snoozes"]] == [
+        ("many", {"user_id": "u1"}, "in force")
+    ]
+    listed = json.loads(CliRunner().invoke(app, ["rules", "validate", str(file), "--json"]).output)
+    assert [len(listed[part]) for part in ("rules", "lists", "snoozes")] == [1, 1, 1]
+
+
 @pytest.mark.end_to_end
 def test_a_rule_whose_own_test_fails_is_named(file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "risklake.cli", "rules", "test", str(file)]

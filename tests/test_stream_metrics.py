@@ -195,7 +195,8 @@ def test_a_drain_writes_the_batches_of_its_own_queries_in_one_commit_and_an_empt
         stranger.stop()
     assert len(stranger.recentProgress) > 0
     rows = {row["query"]: row for row in written(spark, settings).collect()}
-    assert set(rows) == {"bronze", "silver_transactions", "features_user_5m", "alerts_alerts"}
+    windows = "features_user_windows"
+    assert set(rows) == {"bronze", "silver_transactions", "features_user_5m", "alerts_alerts", windows}
     assert rows["features_user_5m"]["input_rows"] == 2
     assert all(row["backlog_files"] == 0 and row["batch_id"] == 0 for row in rows.values())
     assert commits(spark, settings) == 1

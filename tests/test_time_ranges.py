@@ -61,6 +61,13 @@ def test_no_rows_have_no_range_and_the_condition_takes_nothing(spark: SparkSessi
     assert at_times(spark, "2026-01-05T00:00:00").where(ranges.condition()).isEmpty()
 
 
+def test_wider_ranges_take_what_lies_near(spark: SparkSession) -> None:
+    ranges = time_ranges(at_times(spark, "2026-01-06T00:00:00", "2026-03-01T12:00:00")).wider(timedelta(minutes=5))
+    near = at_times(spark, "2026-01-05T23:55:00", "2026-01-06T00:09:59.999999", "2026-03-01T11:55:00")
+    assert near.where(ranges.condition()).count() == 3
+    assert at_times(spark, "2026-01-05T23:54:59.999999", "2026-01-06T00:10:00").where(ranges.condition()).isEmpty()
+
+
 def test_one_look_also_tells_whether_any_row_meets_a_condition(spark: SparkSession) -> None:
     rows = at_times(spark, "2026-01-05T00:00:00", "2026-03-01T12:00:00")
     assert ranges_and_any(rows, F.col("event_date") == "2026-03-01") == (time_ranges(rows), True)

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.processes import as_command
 from benchmarks.soak.flatness import QUARTERS, Course, by_quarter, course, tail
-from benchmarks.soak.run import Observed, settle, soak
+from benchmarks.soak.run import USERS_AT_A_PAYMENT_A_SECOND, Observed, settle, soak
 from benchmarks.soak.samples import Sample
 from lake.progress import Stages
 from lake.terminal import console
@@ -33,6 +33,7 @@ def main(
     rate: Annotated[float, typer.Option(help="Payments a second", min=1)] = 500,
     minutes: Annotated[float, typer.Option(help="How long", min=0.5)] = 120,
     upkeep_minutes: Annotated[int, typer.Option(help="Minutes between care of tables", min=1)] = 10,
+    users: Annotated[int, typer.Option(help="Users for each payment a second", min=1)] = USERS_AT_A_PAYMENT_A_SECOND,
     every: Annotated[float, typer.Option(help="Seconds between two looks", min=1)] = 10,
     folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file for the figures")] = None,
@@ -47,7 +48,14 @@ def main(
             _say(stages, done, seen)
 
         observed = soak(
-            lake, logs, rate=rate, seconds=seconds, upkeep_minutes=upkeep_minutes, every=every, report=report
+            lake,
+            logs,
+            rate=rate,
+            seconds=seconds,
+            upkeep_minutes=upkeep_minutes,
+            every=every,
+            report=report,
+            users_at_one=users,
         )
     with stages.stage("settle"):
         settle(lake, logs)

@@ -17,8 +17,8 @@ from benchmarks.soak.samples import Sample, sample
 
 _STARTED_SECONDS = 180.0
 _WARM_SECONDS = 600.0
-# Of fewer, each would pay so often that its five minutes hold hundreds of payments.
-_USERS_AT_A_PAYMENT_A_SECOND = 400
+# Each pays four times an hour. Of fewer, each would pay so often that the rules of velocity fire for most.
+USERS_AT_A_PAYMENT_A_SECOND = 1000
 
 # Called with seconds done, and the newest sample.
 Report = Callable[[float, Sample], None]
@@ -44,10 +44,12 @@ def soak(
     every: float,
     report: Report,
     feeds: str = "",
+    users_at_one: int = USERS_AT_A_PAYMENT_A_SECOND,
 ) -> Observed:
     """Stream generated payments for so many seconds, then stop both programs as a user would.
 
-    With them come all other `feeds`, or only those that are named (with commas). Raises `HarnessError` if one of the
+    With them come all other `feeds`, or only those that are named (with commas). There are `users_at_one` users for
+    each payment a second. Raises `HarnessError` if one of the
     programs ends before its time, or otherwise than it should.
     """
     port = _free_port()
@@ -60,16 +62,16 @@ def soak(
     command = [sys.executable, "-m", "risklake.cli"]
     observed = Observed()
     with started([*command, "stream"], logs / "stream.log", environment) as stream:
-        _wait_until_streaming(stream)
-        live = [*command, "generate", "--rate", str(rate), "--users", str(round(rate * _USERS_AT_A_PAYMENT_A_SECOND))]
+        wait_until_streaming(stream)
+        live = [*command, "generate", "--rate", str(rate), "--users", str(round(rate * users_at_one))]
         live += ["--feeds", feeds] if feeds else []
         with started(live, logs / "generate.log", environment) as generator:
             _wait_until_warm(stream, lake)
             observed.began = time.time()
             _watch(observed, stream, generator, lake, port, seconds, every, report)
             observed.ended = time.time()
-            _stop(generator)
-        _stop(stream)
+            stop(generator)
+        stop(stream)
     return observed
 
 
@@ -105,7 +107,8 @@ def _watch(
         report(time.time() - observed.began, observed.samples[-1])
 
 
-def _wait_until_streaming(stream: Running) -> None:
+def wait_until_streaming(stream: Running) -> None:
+    """Wait until the streams have started. Raises `HarnessError` if they do not."""
     while "Streaming" not in stream.log.read_text(encoding="utf-8"):
         if stream.process.poll() is not None or stream.seconds > _STARTED_SECONDS:
             raise HarnessError(f"The stream did not start: see {stream.log}")
@@ -122,7 +125,8 @@ def _wait_until_warm(stream: Running, lake: Path) -> None:
         time.sleep(1)
 
 
-def _stop(program: Running) -> None:
+def stop(program: Running) -> None:
+    """Stop a program as a user would. Raises `HarnessError` if it does not end well."""
     os.kill(program.process.pid, signal.SIGTERM)
     ending = program.ending()
     if ending.code:

@@ -1,6 +1,6 @@
 """The one place that reads and writes tables, for batch and stream alike."""
 
-from lake.storage.care import compact, data_files, has_old_files, vacuum
+from lake.storage.care import compact, data_files, has_old_files, purge, vacuum
 from lake.storage.columns import add_missing_columns, missing_columns, require_columns
 from lake.storage.file_system import as_glob, empty_files, make_folder, qualified
 from lake.storage.streams import checkpoint, query_id, read_stream, require_matching_checkpoint, stream_batches
@@ -38,6 +38,7 @@ __all__ = [
     "make_folder",
     "merge_changes",
     "missing_columns",
+    "purge",
     "qualified",
     "query_id",
     "read",

@@ -7,6 +7,7 @@ from pathlib import Path
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from lake.catalog import TABLES
 from lake.settings import Settings
 from lake.storage.tables import alone, read
 
@@ -30,6 +31,15 @@ def compact(spark: SparkSession, settings: Settings, name: str) -> None:
     """Put the rows of small files into large ones; no row changes."""
     with alone(settings, name):
         DeltaTable.forPath(spark, settings.table_path(name)).optimize().executeCompaction()
+        if TABLES[name].changes_often:
+            purge(spark, settings, name)
+
+
+def purge(spark: SparkSession, settings: Settings, name: str) -> None:
+    """Rewrite the files that hold rows which are only marked as gone; the old files stay until a VACUUM."""
+    path = settings.table_path(name).replace("`", "``")
+    with alone(settings, name):
+        spark.sql(f"reorg table delta.`{path}` apply (purge)")
 
 
 def vacuum(spark: SparkSession, settings: Settings, name: str, keep_hours: int) -> None:

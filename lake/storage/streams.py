@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,22 +20,36 @@ from lake.storage.tables import exists, read
 from lake.storage.turns import TURNS
 
 if TYPE_CHECKING:
-    from pyspark.sql.streaming import StreamingQuery
+    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
 
 
 # So much of a table (compressed) goes into one micro-batch, about a million lines; a great file of the inbox would
 # otherwise fill the memory of all that comes after bronze.
 MOST_BYTES = 64 * 2**20
+# Beside streams that wait for their turn; a great file of users would otherwise hold up payments for minutes.
+MOST_BYTES_OF_A_TURN = 8 * 2**20
 
 Write = Callable[[DataFrame, int], None]
 
 FACTORY_MODE = "spark.sql.codegen.factoryMode"
+# How a stream of small micro-batches works (docs/decisions.md).
+_OF_SMALL_BATCHES = {
+    FACTORY_MODE: "NO_CODEGEN",
+    # Trying how well a cached column could be compressed takes longer than the few rows need in memory.
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
+    # What is merged is a local checkpoint, or follows from tables as they stand: another copy of it costs a job.
+    "spark.databricks.delta.merge.materializeSource": "none",
+}
 _STARTING = threading.Lock()
 
 
-def read_stream(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
-    """The table as a stream of its rows; a table with a change feed as a stream of its changes."""
-    reader = spark.readStream.format("delta").option("maxBytesPerTrigger", MOST_BYTES)
+def read_stream(spark: SparkSession, settings: Settings, name: str, *, continuous: bool = False) -> DataFrame:
+    """The table as a stream of its rows; a table with a change feed as a stream of its changes.
+
+    A `continuous` one takes less at once, so that others get their turn.
+    """
+    most = MOST_BYTES_OF_A_TURN if continuous else MOST_BYTES
+    reader = spark.readStream.format("delta").option("maxBytesPerTrigger", most)
     if TABLES[name].change_feed:
         reader = reader.option("readChangeFeed", "true")
     else:
@@ -53,16 +67,20 @@ def stream_batches(
     continuous: bool,
     interpreted: bool = True,
     rank: int = 0,
+    every_seconds: float | None = None,
 ) -> StreamingQuery:
     """Start a stream that hands each micro-batch to `write(batch, batch_id)`, in a session of the stream's own.
 
     There, expressions are `interpreted`, or code is generated for them, which pays where there are many rows. Streams
-    that run on write in turns; where several wait, the one of the highest `rank` comes first.
+    that run on write in turns; where several wait, the one of the highest `rank` comes first. Between two looks for
+    rows lie `every_seconds`, by default `trigger_seconds`.
     """
     writer = rows.writeStream.foreachBatch(_in_turn(write, rank) if continuous else write)
     writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
     with _interpreted(rows.sparkSession) if interpreted else nullcontext():
-        return _trigger(writer, settings, continuous).start()
+        return _trigger(
+            writer, settings.trigger_seconds if every_seconds is None else every_seconds, continuous
+        ).start()
 
 
 def _in_turn(write: Write, rank: int) -> Write:
@@ -82,12 +100,20 @@ def _interpreted(spark: SparkSession) -> Iterator[None]:
     """
     # In turns: of two at once, the later would take the earlier one's setting for that of the session, and leave it.
     with _STARTING:
-        before = spark.conf.get(FACTORY_MODE)
-        spark.conf.set(FACTORY_MODE, "NO_CODEGEN")
+        before = {name: spark.conf.get(name, None) for name in _OF_SMALL_BATCHES}
         try:
+            _set(spark, _OF_SMALL_BATCHES)
             yield
         finally:
-            spark.conf.set(FACTORY_MODE, str(before))
+            _set(spark, before)
+
+
+def _set(spark: SparkSession, values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            spark.conf.unset(name)
+        else:
+            spark.conf.set(name, value)
 
 
 def checkpoint(settings: Settings, query: str) -> str:
@@ -122,7 +148,7 @@ def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: 
             )
 
 
-def _trigger(writer: object, settings: Settings, continuous: bool):  # type: ignore[no-untyped-def]
+def _trigger(writer: DataStreamWriter, every_seconds: float, continuous: bool) -> DataStreamWriter:
     if continuous:
-        return writer.trigger(processingTime=f"{settings.trigger_seconds} seconds")  # type: ignore[attr-defined]
-    return writer.trigger(availableNow=True)  # type: ignore[attr-defined]
+        return writer.trigger(processingTime=f"{every_seconds * 1000:.0f} milliseconds")
+    return writer.trigger(availableNow=True)

@@ -19,8 +19,8 @@ from lake.settings import Settings
 from lake.storage.file_system import files_in, folders_in
 from lake.table import Table
 
-# A stream takes whole files, so that none may hold too much for one micro-batch.
-MOST_ROWS_A_FILE = 500_000
+# A stream takes whole files, so that none may hold too much for one turn.
+MOST_ROWS_A_FILE = 125_000
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,13 @@ select
 from silver.transactions t
 left join features.user_5m f on t.event_id = f.event_id;
 
+-- needs: features.user_windows
+create or replace view analyst.user_windows as
+select
+    user_id, window_start, window_end, event_date, final_at, txn_count, amount_sum, amount_max, declined_count,
+    distinct_merchants
+from features.user_windows;
+
 -- needs: silver.orders
 create or replace view analyst.orders as
 select
@@ -35,5 +42,5 @@ from silver.quarantine;
 create or replace view analyst.alerts as
 select
     event_id, rule, watches, user_id, entity, entity_id, event_time, event_date, severity, typology, state, score,
-    decision, reason
+    decision, reason, held_by
 from alerts.alerts;

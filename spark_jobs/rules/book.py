@@ -20,7 +20,7 @@ _Signature = tuple[tuple[str, int, int, int], ...]
 
 
 class RuleBook:
-    """The rules of the configured files.
+    """The rules of the configured files, and of the files of values beside them.
 
     The first set must be right, or `RuleError` is raised. Later, `current` looks whether the files have changed: a
     right set is in force from then on; of a wrong one the reason is said once, and the old set stays.
@@ -37,7 +37,7 @@ class RuleBook:
         """The set to be used now. To be asked before each micro-batch; where nothing changed, it costs a look."""
         try:
             files = rule_files(self._settings)
-            seen = _signature(files)
+            seen = _signature([*files, *self._set.value_files])
             if seen != self._seen and _is_settled(seen):
                 self._take(read_rules(files))
                 # What changes while it is read is seen the next time.
@@ -58,8 +58,8 @@ class RuleBook:
 
 
 def changes(old: RuleSet, new: RuleSet) -> str:
-    """In one line, which rules came, went, or changed."""
-    before, after = ({rule.name: rule for rule in rules.rules} for rules in (old, new))
+    """In one line, which rules, lists and snoozes came, went, or changed."""
+    before, after = old.named, new.named
     parts = {
         "new": sorted(after.keys() - before.keys()),
         "gone": sorted(before.keys() - after.keys()),

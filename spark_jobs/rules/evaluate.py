@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache, lru_cache
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, DecimalType, FractionalType, TimestampType
@@ -9,22 +11,39 @@ from pyspark.sql.types import BooleanType, DataType, DecimalType, FractionalType
 from lake.catalog import ALERTS
 from spark_jobs.rules import watched
 from spark_jobs.rules.columns import column
-from spark_jobs.rules.rule_set import ACTIVE, APPROVE, BLOCK, FIRES, REVIEW, Rule, RuleSet, Thresholds
+from spark_jobs.rules.held import allowed, is_listed, snoozed
+from spark_jobs.rules.lists import ALLOW_LIST, BLOCK_LIST, Snooze, ValueList
+from spark_jobs.rules.rule_set import (
+    ACTIVE,
+    APPROVE,
+    BLOCK,
+    ENTITIES,
+    FIRES,
+    REVIEW,
+    Rule,
+    RuleSet,
+    Thresholds,
+)
 
 MOST_POINTS = 100
 OPEN, SHADOWED, WITHDRAWN = "open", "shadow", "withdrawn"
 
 
 def evaluate(events: DataFrame, rules: RuleSet, feed: str) -> DataFrame:
-    """From events of a feed with their features (`watched.schema`) to alerts: one row a rule that fired.
+    """From events of a feed with their features (`watched.schema`) to alerts: one row a rule or block list that fired.
 
-    The rows have all columns of `alerts.alerts` but `updated_at`, which their writer knows.
+    The rows have all columns of `alerts.alerts` but `updated_at`, which their writer knows. Those that an allow list
+    or a snooze holds back are among them.
     """
-    evaluated = rules.of(feed)
-    if not evaluated:
+    alerts = [_alert(rule, rules.snoozes_of(feed, rule.name)) for rule in rules.of(feed)]
+    blocking = rules.lists_of(feed, BLOCK_LIST)
+    alerts += [_alert_of_list(one, feed, rules.snoozes_of(feed, one.name)) for one in blocking]
+    if not alerts:
         return events.sparkSession.createDataFrame([], ALERTS.schema).drop("updated_at")
-    fired = F.array_compact(F.array(*(_alert(rule) for rule in evaluated)))
-    scored = events.withColumn("fired", fired).withColumn("score", _score(F.col("fired")))
+    # Once for each event, not in each rule.
+    held = F.coalesce(allowed(rules.lists_of(feed, ALLOW_LIST)), snoozed(rules.snoozes_of(feed)))
+    fired = F.array_compact(F.array(*alerts))
+    scored = events.withColumn("held", held).withColumn("fired", fired).withColumn("score", _score())
     exploded = scored.select("*", F.explode("fired").alias("alert"))
     return exploded.select(
         "event_id",
@@ -41,9 +60,10 @@ def evaluate(events: DataFrame, rules: RuleSet, feed: str) -> DataFrame:
         "alert.cool_down_s",
         "alert.weight",
         "score",
-        _decision(F.col("score"), rules.thresholds_of(feed)).alias("decision"),
+        _decision(rules.thresholds_of(feed)).alias("decision"),
         "alert.reason",
         "alert.fired_on",
+        "alert.held_by",
         F.lit(rules.version).alias("rule_set"),
         "inputs_arrived_at",
     )
@@ -66,41 +86,80 @@ def inputs(rule: Rule) -> Column:
     return F.create_map(*values).cast("map<string, string>")
 
 
-def _alert(rule: Rule) -> Column:
-    entity, entity_id = _entity(rule)
-    alert = F.struct(
-        F.lit(rule.name).alias("rule"),
+def reason_of_list(one: ValueList) -> Column:
+    """The reason of an alert that a block list raises, with the value that is on it."""
+    said = f" is on the block list {one.name}: {one.reason}"
+    return F.concat(F.lit(f"{one.column} "), F.col(one.column), F.lit(said))
+
+
+def inputs_of_list(one: ValueList) -> Column:
+    """The value that a list looks at, by its name."""
+    return F.create_map(F.lit(one.column), F.col(one.column)).cast("map<string, string>")
+
+
+# A column is built in the JVM step by step, thousands for all rules: once for each rule, not for each micro-batch.
+@lru_cache(maxsize=1024)
+def _alert(rule: Rule, snoozes: tuple[Snooze, ...]) -> Column:
+    held = F.coalesce("held", snoozed(snoozes)) if snoozes else F.col("held")
+    more = {
+        # A rule on trial raises nothing, whatever holds it back.
+        "state": F.coalesce(held["state"], F.lit(OPEN)) if rule.state == ACTIVE else F.lit(SHADOWED),
+        "reason": reason(rule),
+        "fired_on": inputs(rule),
+        "held_by": held["by"],
+    }
+    return F.when(fires(rule), _struct(rule, rule.entity, more))
+
+
+# What a list says outright is held back by no other list, and only by a snooze that names it.
+@lru_cache(maxsize=1024)
+def _alert_of_list(one: ValueList, feed: str, snoozes: tuple[Snooze, ...]) -> Column:
+    held = snoozed(snoozes)
+    more = {
+        "state": F.coalesce(held["state"], F.lit(OPEN)),
+        "reason": reason_of_list(one),
+        "fired_on": inputs_of_list(one),
+        "held_by": held["by"],
+    }
+    entity = one.column if one.column in ENTITIES[feed] else "user_id"
+    return F.when(is_listed(one), _struct(one, entity, more))
+
+
+def _struct(raised_by: Rule | ValueList, about: str, more: dict[str, Column]) -> Column:
+    entity, entity_id = _entity(about)
+    return F.struct(
+        F.lit(raised_by.name).alias("rule"),
         entity.alias("entity"),
         entity_id.alias("entity_id"),
-        F.lit(rule.severity).alias("severity"),
-        F.lit(rule.typology).alias("typology"),
-        F.lit(OPEN if rule.state == ACTIVE else SHADOWED).alias("state"),
-        F.lit(int(rule.cool_down.total_seconds())).alias("cool_down_s"),
-        F.lit(rule.weight).alias("weight"),
-        reason(rule).alias("reason"),
-        inputs(rule).alias("fired_on"),
+        F.lit(raised_by.severity).alias("severity"),
+        F.lit(raised_by.typology).alias("typology"),
+        F.lit(int(raised_by.cool_down.total_seconds())).alias("cool_down_s"),
+        F.lit(raised_by.weight).alias("weight"),
+        *(column.alias(name) for name, column in more.items()),
     )
-    return F.when(fires(rule), alert)
 
 
-def _entity(rule: Rule) -> tuple[Column, Column]:
+def _entity(about: str) -> tuple[Column, Column]:
     """What an alert is about; an event that does not say it is about its user."""
-    if rule.entity == "user_id":
+    if about == "user_id":
         return F.lit("user_id"), F.col("user_id")
-    is_said = F.col(rule.entity).isNotNull()
-    return F.when(is_said, F.lit(rule.entity)).otherwise("user_id"), F.coalesce(rule.entity, "user_id")
+    is_said = F.col(about).isNotNull()
+    return F.when(is_said, F.lit(about)).otherwise("user_id"), F.coalesce(about, "user_id")
 
 
-def _score(fired: Column) -> Column:
+@cache
+def _score() -> Column:
     points = F.aggregate(
-        F.filter(fired, lambda alert: alert["state"] == OPEN),
+        F.filter("fired", lambda alert: alert["state"] == OPEN),
         F.lit(0),
         lambda total, alert: total + alert["weight"],
     )
     return F.least(points, F.lit(MOST_POINTS))
 
 
-def _decision(score: Column, thresholds: Thresholds) -> Column:
+@cache
+def _decision(thresholds: Thresholds) -> Column:
+    score = F.col("score")
     reviewed = F.when(score >= thresholds.review_at, REVIEW).otherwise(APPROVE)
     return F.when(score >= thresholds.block_at, BLOCK).otherwise(reviewed)
 

@@ -114,11 +114,11 @@ def is_literal(node: exp.Expr) -> bool:
     return isinstance(node.this if isinstance(node, exp.Neg) else node, exp.Literal | exp.Boolean | exp.Null)
 
 
-def unknown_name(name: str, known: Sequence[str] | Mapping[str, Kind]) -> str:
+def unknown_name(name: str, known: Sequence[str] | Mapping[str, Kind], *, what: str = "column") -> str:
     """What to say of a name that is not known, with those that are like it."""
     near = get_close_matches(name, list(known), n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else f"known: {', '.join(known)}"
-    return f"`{name}` is no column; {hint}"
+    return f"`{name}` is no {what}; {hint}"
 
 
 def _tree(text: str) -> exp.Expr:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from spark_jobs.rules.language import Condition
+from spark_jobs.rules.lists import Snooze, ValueList
 
 # With the points that a rule of this severity adds to the score of an event, unless it says otherwise.
 SEVERITIES = {"low": 10, "medium": 25, "high": 50, "critical": 100}
@@ -94,22 +96,51 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class RuleSet:
-    """All rules in force together, and the thresholds of each feed that they watch."""
+    """All rules, lists and snoozes in force together, and the thresholds of each feed that they watch."""
 
     rules: tuple[Rule, ...] = ()
     thresholds: dict[str, Thresholds] = field(default_factory=dict)
+    lists: tuple[ValueList, ...] = ()
+    snoozes: tuple[Snooze, ...] = ()
 
     def of(self, feed: str, states: Collection[str] = (ACTIVE, SHADOW)) -> list[Rule]:
         """The rules that watch a feed, by default those that are evaluated."""
         return [rule for rule in self.rules if rule.watches == feed and rule.state in states]
 
+    def lists_of(self, feed: str, kind: str) -> tuple[ValueList, ...]:
+        """The lists of a kind that events of a feed are held against."""
+        return tuple(one for one in self.lists if one.kind == kind and feed in one.feeds)
+
+    def snoozes_of(self, feed: str, rule: str | None = None) -> tuple[Snooze, ...]:
+        """The snoozes of a rule (or block list) on events of a feed; None for those of all rules."""
+        return tuple(one for one in self.snoozes if one.rule == rule and feed in one.feeds)
+
     def thresholds_of(self, feed: str) -> Thresholds:
         """From which scores on events of a feed are to be reviewed or blocked."""
         return self.thresholds.get(feed, Thresholds())
 
+    @property
+    def named(self) -> dict[str, Rule | ValueList | Snooze]:
+        """Rules, lists and snoozes by what they are called."""
+        found: list[Rule | ValueList | Snooze] = [*self.rules, *self.lists, *self.snoozes]
+        return {one.name: one for one in found}
+
+    @property
+    def value_files(self) -> list[Path]:
+        """The files beside the rule files that values of lists were taken from."""
+        return list(dict.fromkeys(one.source for one in self.lists if one.source))
+
     @cached_property
     def version(self) -> str:
-        """Twelve hexadecimal digits that are the same for the same rules and thresholds, whatever their layout."""
+        """Twelve hexadecimal digits that are the same for the same content, whatever its layout."""
         bounds = {feed: [t.review_at, t.block_at] for feed, t in sorted(self.thresholds.items())}
-        content = [sorted((rule.as_dict() for rule in self.rules), key=lambda rule: str(rule["name"])), bounds]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+        parts = [_sorted(self.rules), _sorted(self.lists), _sorted(self.snoozes)]
+        return hashlib.sha256(_as_json([*parts, bounds]).encode()).hexdigest()[:12]
+
+
+def _sorted(ones: Iterable[Rule | ValueList | Snooze]) -> list[dict[str, object]]:
+    return sorted((one.as_dict() for one in ones), key=_as_json)
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
