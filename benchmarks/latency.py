@@ -10,7 +10,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import quantiles
 from typing import Annotated, Any
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 import typer
 from rich.table import Table
 
+from benchmarks.figures import Folder, Out, tell, today
 from benchmarks.processes import HarnessError, as_command
 from benchmarks.soak.flatness import Course, by_quarter, course
 from benchmarks.soak.run import Observed, settle, soak
@@ -35,8 +35,8 @@ _USERS_AT_ONE = 4000
 def main(
     rate: Annotated[float, typer.Option(help="Payments a second", min=1)] = 1000,
     minutes: Annotated[float, typer.Option(help="How long", min=0.1)] = 10,
-    folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the figures")] = None,
+    folder: Folder = None,
+    out: Out = None,
 ) -> None:
     """Measure the time from a visible file to its committed alerts."""
     stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="latency-"))).resolve()
@@ -63,7 +63,7 @@ def main(
     _show(found, len(waited), observed, backlog)
     is_good = found[50] < MEDIAN_GOAL_S and found[99] < TAIL_GOAL_S and backlog.is_flat
     figures = {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "rate": rate,
         "minutes": minutes,
         "alerts": len(waited),
@@ -72,9 +72,7 @@ def main(
         "backlog_files": backlog.quarters,
         "is_good": is_good,
     }
-    typer.echo(json.dumps(figures))
-    if out:
-        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    tell(figures, out)
     if folder is None:
         shutil.rmtree(place)
     raise typer.Exit(not is_good)

@@ -7,12 +7,10 @@ are. A median of five or ten is as good as the machine is quiet: compare two ver
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
 from typing import Annotated, Any
@@ -22,18 +20,22 @@ from rich.table import Table
 
 from benchmarks.faults.checkpoint_faults import newest
 from benchmarks.faults.points import unnoted
+from benchmarks.figures import Folder, Out, tell, today
 from benchmarks.latency import rows_of
 from benchmarks.processes import HarnessError, Running, as_command, started
 from benchmarks.soak.run import stop, wait_until_streaming
 from generator.live import LiveRun
 from lake.progress import Stages
+from lake.settings import Settings
 from lake.terminal import console
+from spark_jobs.streams import SELDOM
 
 # In the order of the flow; a file has been judged when the last of them has noted it.
 STAGES = ("bronze", "silver_transactions", "features_user_5m", "alerts_alerts")
 _LONGEST_SECONDS = 300.0
 _POLL_SECONDS = 0.05
-_CASES_LOOK_SECONDS = 2.5
+# So long until cases have looked once more.
+_CASES_LOOK_SECONDS = SELDOM * Settings().trigger_seconds + 0.5
 
 
 def main(
@@ -41,8 +43,8 @@ def main(
     warm: Annotated[int, typer.Option(help="Of these, the first that are not counted", min=1)] = 10,
     rows: Annotated[int, typer.Option(help="Payments in a file", min=1)] = 2500,
     users: Annotated[int, typer.Option(help="Users who pay", min=1)] = 1_000_000,
-    folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the figures")] = None,
+    folder: Folder = None,
+    out: Out = None,
 ) -> None:
     """Measure the seconds of a micro-batch of each stage on small files."""
     if warm >= files:
@@ -50,7 +52,9 @@ def main(
     stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="micro-batches-"))).resolve()
     lake, command = place / "lake", [sys.executable, "-m", "risklake.cli", "stream"]
     judged = []
-    with started(command, place / "said" / "stream.log", {"LAKE_ROOT": str(lake)}) as stream:
+    with started(
+        command, place / "said" / "stream.log", {"LAKE_ROOT": str(lake), "RISKLAKE_WINDOWS_SECONDS": "0"}
+    ) as stream:
         wait_until_streaming(stream)
         now_ms = int(time.time() * 1000)
         world: dict[str, Any] = {"users": users, "merchants": 5000, "seed": 7, "chaos": None, "feeds": ["transactions"]}
@@ -70,15 +74,13 @@ def main(
     found = seconds_by_query(lake, counted_from)
     _show(found, judged[warm:])
     figures = {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "rows": rows,
         "files": files - warm,
         "judged_after_s": round(median(judged[warm:]), 2),
         "seconds": {query: round(mean(seconds), 2) for query, seconds in found.items()},
     }
-    typer.echo(json.dumps(figures))
-    if out:
-        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    tell(figures, out)
 
 
 def numbers(lake: Path) -> dict[str, int]:

@@ -16,13 +16,14 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Annotated
 
 import typer
 
+from benchmarks.figures import Folder, Out, tell, today
 from benchmarks.processes import HarnessError, Running, as_command, started
 from benchmarks.soak.run import settle, stop, wait_until_streaming
 from generator.chaos import SPOILERS
@@ -57,8 +58,8 @@ def main(
     orders: Annotated[int, typer.Option(help="Orders, each on a lake of its own", min=1)] = 50,
     events: Annotated[int, typer.Option(help="Payments in each", min=100)] = 20_000,
     seed: Annotated[int, typer.Option(help="Seed of the first; the next ones follow")] = 1,
-    folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the figures")] = None,
+    folder: Folder = None,
+    out: Out = None,
 ) -> None:
     """Stream payments in random orders, and compare all features with their recomputation."""
     stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="parity-"))).resolve()
@@ -70,17 +71,14 @@ def main(
             if not results[-1].differing:
                 shutil.rmtree(place / str(seed + number))
     figures = {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "orders": len(results),
         "events": events,
         "kills": sum(one.kills for one in results),
         "compared": sum(one.compared for one in results),
         "differing": sum(one.differing for one in results),
-        "results": [asdict(one) for one in results],
     }
-    typer.echo(json.dumps({name: value for name, value in figures.items() if name != "results"}))
-    if out:
-        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    tell(figures, out, details={"results": [asdict(one) for one in results]})
     if figures["differing"]:
         raise HarnessError(f"features differ from what silver says: the lakes lie in {place}")
 

@@ -13,98 +13,12 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from lake import order_features, window_features
+from lake.feature_tables import BOOKKEEPING, ORDERS, USER_5M, USER_WINDOWS, WRITING
 from lake.feed import MONEY
 from lake.feed_tables import DUPLICATES, ORPHANS, QUARANTINE, bronze_table, history_table, silver_table
 from lake.feeds import FEEDS
 from lake.monitoring_tables import FEATURE_PARITY, FILES, INGESTION, RELEASES, RETENTION, STREAMS, UNKNOWN_FIELDS
 from lake.table import Column, Table
-from lake.transaction_features import FEATURES
-
-_WRITING = (
-    Column(
-        "inputs_arrived_at",
-        TimestampType(),
-        "Arrival of the line that made this row, or that last changed it (UTC)",
-        nullable=False,
-    ),
-    Column("updated_at", TimestampType(), "When this row was written, or last changed (UTC)", nullable=False),
-)
-
-_BOOKKEEPING = tuple(column.name for column in _WRITING)
-
-USER_5M = Table(
-    name="features.user_5m",
-    meaning="What was known of a user at each of its transactions, by event time: the trailing five minutes, and more",
-    grain="one row an accepted transaction",
-    keys=("event_id",),
-    columns=(
-        Column("event_id", StringType(), "The transaction", nullable=False),
-        Column("user_id", StringType(), "Whose transaction", nullable=False),
-        Column(
-            "event_time", TimestampType(), "When it happened: the end of all windows, included (UTC)", nullable=False
-        ),
-        Column("event_date", DateType(), "UTC date of `event_time`", nullable=False),
-        *(feature.column for feature in FEATURES),
-        *_WRITING,
-    ),
-    partition_by=("event_date",),
-    expires=True,
-    change_feed=True,
-    bookkeeping=_BOOKKEEPING,
-    written_by="spark_jobs/features.py",
-)
-
-ORDERS = Table(
-    name="features.orders",
-    meaning="What was known of a user, and of equal orders, at each order, by event time",
-    grain="one row an accepted order",
-    keys=("event_id",),
-    columns=(
-        Column("event_id", StringType(), "The order", nullable=False),
-        Column("user_id", StringType(), "Whose order", nullable=False),
-        Column(
-            "event_time", TimestampType(), "When it was made: the end of all windows, included (UTC)", nullable=False
-        ),
-        Column("event_date", DateType(), "UTC date of `event_time`", nullable=False),
-        *(feature.column for feature in order_features.FEATURES),
-        *_WRITING,
-    ),
-    partition_by=("event_date",),
-    expires=True,
-    change_feed=True,
-    is_on_demand=True,
-    bookkeeping=_BOOKKEEPING,
-    written_by="spark_jobs/features.py",
-)
-
-USER_WINDOWS = Table(
-    name="features.user_windows",
-    meaning="What each user did in windows of five minutes, one of which begins each minute, for monitoring",
-    grain="one row a user and window in which the user has a transaction",
-    keys=("user_id", "window_start"),
-    columns=(
-        Column("user_id", StringType(), "Whose transactions", nullable=False),
-        Column("window_start", TimestampType(), "Begin of the window, included: a whole minute (UTC)", nullable=False),
-        Column("window_end", TimestampType(), "Its end, five minutes later, not included (UTC)", nullable=False),
-        Column("event_date", DateType(), "UTC date of `window_start`", nullable=False),
-        Column(
-            "final_at",
-            TimestampType(),
-            "When the row counts as final, half an hour after the end of the window: by then lines that came out of "
-            "order are in; one that is later still corrects it (UTC)",
-            nullable=False,
-        ),
-        *(feature.column for feature in window_features.FEATURES),
-        *_WRITING,
-    ),
-    partition_by=("event_date",),
-    expires=True,
-    is_on_demand=True,
-    changes_often=True,
-    bookkeeping=_BOOKKEEPING,
-    written_by="spark_jobs/user_windows.py",
-)
 
 ALERTS = Table(
     name="alerts.alerts",
@@ -142,12 +56,12 @@ ALERTS = Table(
         Column("fired_on", MapType(StringType(), StringType()), "The values that fired the rule", nullable=False),
         Column("held_by", StringType(), "The allow list or snooze that holds it back, and why; null if none does"),
         Column("rule_set", StringType(), "Version of the rule set that was in force", nullable=False),
-        *_WRITING,
+        *WRITING,
     ),
     partition_by=("event_date",),
     expires=True,
     change_feed=True,
-    bookkeeping=_BOOKKEEPING,
+    bookkeeping=BOOKKEEPING,
     written_by="spark_jobs/alerts.py",
 )
 
@@ -222,12 +136,12 @@ PROCESSED_ORDERS = Table(
         Column("status", StringType(), "`Fraud` where the rules say block, otherwise `Genuine`", nullable=False),
         Column("decision", StringType(), "`approve`, `review` or `block`, by the score", nullable=False),
         *_JUDGED,
-        *_WRITING,
+        *WRITING,
     ),
     partition_by=("event_date",),
     expires=True,
     is_on_demand=True,
-    bookkeeping=_BOOKKEEPING,
+    bookkeeping=BOOKKEEPING,
     written_by="spark_jobs/alerts.py",
 )
 
@@ -242,12 +156,12 @@ FRAUD_ALERT = Table(
         Column("event_ts", TimestampType(), "When the order was made (UTC)", nullable=False),
         Column("event_date", DateType(), "UTC date of `event_ts`", nullable=False),
         *_JUDGED,
-        *_WRITING,
+        *WRITING,
     ),
     partition_by=("event_date",),
     expires=True,
     is_on_demand=True,
-    bookkeeping=_BOOKKEEPING,
+    bookkeeping=BOOKKEEPING,
     written_by="spark_jobs/alerts.py",
 )
 

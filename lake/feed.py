@@ -87,8 +87,8 @@ class Feed:
     `key` is the field that identifies an event, or the thing that a reference feed describes. `event_time` is the
     field whose UTC date partitions silver; a reference feed has none: its lines are versions of what they describe,
     and its files may be CSV. `max_future_days` says how far a time may lie after the arrival of its line. `is_core`
-    feeds have tables from the first; the others get theirs with their first file. Feeds that are `judged` by rules come
-    through first; lines of others are gathered for some seconds.
+    feeds have tables from the first; the others get theirs with their first file. Feeds that rules judge (`is_judged`)
+    come through first; lines of others are gathered for some seconds.
     """
 
     name: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, DecimalType, TimestampType
 
@@ -19,20 +19,16 @@ from lake.feed import Feed
 from lake.feed_tables import bronze_table, silver_table
 from lake.feeds import FEEDS
 from lake.settings import Settings
+from risklake.explain_rules import Facts, judged
 from risklake.quarantine import LineId
 from spark_jobs.mask import excerpt
-from spark_jobs.rules.evaluate import evaluate, fires, inputs, inputs_of_list, reason, reason_of_list
 from spark_jobs.rules.files import load_rules
-from spark_jobs.rules.held import is_listed
-from spark_jobs.rules.lists import BLOCK_LIST, ValueList
-from spark_jobs.rules.rule_set import ACTIVE, APPROVE, OFF, SHADOW, Rule
 from spark_jobs.rules.watched import WATCHED, Watched
 
 MART = "marts.fct_transactions"
 MOST_EVENTS = 200
 ACCEPTED, REPEATED, WAITING, QUARANTINED = "accepted", "repeat of an accepted event", "waiting", "quarantined"
 
-Facts = dict[str, Any]
 _FEATURES = {"transactions": transaction_features.FEATURES, "orders": order_features.FEATURES}
 _SHOWN_OF_EVENTS = ("event_time", "event_id", "amount", "amount_numeric", "currency", "country", "merchant_id",
                     "product_id", "quantity", "user_id", "device_id", "channel", "status")  # fmt: skip
@@ -143,36 +139,9 @@ def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
 
 def _judged(event: _Event) -> tuple[list[Facts], int, str]:
     """What the rules in force make of the event now; alerts that stand were made by those of their own time."""
-    rules, name = load_rules(event.settings), event.watched.name
-    found: list[Rule | ValueList] = [*rules.of(name, (ACTIVE, SHADOW, OFF)), *rules.lists_of(name, BLOCK_LIST)]
     features = storage.read(event.spark, event.settings, event.watched.features.name).where(event.is_it)
-    joined = features.join(event.events().where(event.is_it).select("event_id", *event.watched.fields), on="event_id")
-    row: Any = joined.select(*(_evaluated(one).alias(one.name) for one in found)).head() if found else {}
-    raised = {alert["rule"]: alert for alert in evaluate(joined, rules, name).collect()}
-    facts = [_fact(one, row[one.name].asDict(), raised.get(one.name)) for one in found]
-    first = next(iter(raised.values()), None)
-    score, decision = (first["score"], first["decision"]) if first else (0, APPROVE)
-    return sorted(facts, key=lambda one: (not one["fires"], -one["weight"], one["name"])), score, decision
-
-
-def _evaluated(one: Rule | ValueList) -> Column:
-    if isinstance(one, Rule):
-        fired, said, given = fires(one), reason(one), inputs(one)
-    else:
-        fired, said, given = F.coalesce(is_listed(one), F.lit(False)), reason_of_list(one), inputs_of_list(one)
-    return F.struct(fired.alias("fires"), given.alias("inputs"), F.when(fired, said).alias("reason"))
-
-
-def _fact(one: Rule | ValueList, found: Facts, raised: Row | None) -> Facts:
-    return {
-        "name": one.name,
-        "state": one.state if isinstance(one, Rule) else one.kind,
-        "severity": one.severity,
-        "weight": one.weight,
-        "condition": one.condition.text if isinstance(one, Rule) else one.condition_text,
-        **found,
-        "held_by": raised["held_by"] if raised else None,
-    }
+    fields = event.events().where(event.is_it).select("event_id", *event.watched.fields)
+    return judged(features.join(fields, on="event_id", how="inner"), load_rules(event.settings), event.watched.name)
 
 
 def _windows(event: _Event, features: Sequence[Feature]) -> list[Facts]:

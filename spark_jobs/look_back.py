@@ -30,8 +30,9 @@ SOURCE = f"silver.{TRANSACTIONS.name}"
 # The moment stays so far behind the middle of a micro-batch, and moves in steps: each costs a look at all users.
 SLACK = timedelta(minutes=10)
 STEP = timedelta(minutes=5)
-# Of more transactions at once, silver is asked, which is quicker then.
-MOST_NEW = 200_000
+# Of more transactions at once, silver is asked. A micro-batch of a running stream (`MOST_BYTES_OF_A_TURN`) holds fewer,
+# unless a single file does not.
+MOST_NEW = 500_000
 # Of more users (about a gigabyte), none are kept, and silver is asked each time.
 MOST_USERS = 3_000_000
 
@@ -110,3 +111,4 @@ class LookBack:
         else:
             aside = kept_history.aside_spans(self._memory.moment, to)
             self._memory = self._memory.moved(silver.where(kept_history.of_spans(aside)), to)
+            self._is_too_much = self._memory.users > MOST_USERS

@@ -52,8 +52,10 @@ class UserMemory:
         together = kept.unionByName(since)
         return UserMemory(to, kept_history.moved(together, aside, self.moment, to), seen.moved(known, fresh, to))
 
-    def __len__(self) -> int:
-        return len(self._kept) + len(self._since) + len(self._known)
+    @property
+    def users(self) -> int:
+        """How many users were known at the moment."""
+        return len(self._known)
 
     def note(self, new: pa.Table) -> None:
         """Take in transactions that have come."""

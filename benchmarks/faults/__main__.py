@@ -11,7 +11,6 @@ import math
 import shutil
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ from benchmarks.faults.plan import Plan
 from benchmarks.faults.report import show_finding, show_kills, show_verdict
 from benchmarks.faults.rounds import Record, Strike
 from benchmarks.faults.verdict import Verdict
+from benchmarks.figures import Folder, Out, today
 from benchmarks.processes import HarnessError, as_command
 from lake.errors import UsageError
 from lake.progress import Stages
@@ -45,8 +45,8 @@ def main(
     prove: Annotated[bool, typer.Option("--prove", help="Break it in each way; each must be seen")] = False,
     others: Annotated[bool, typer.Option("--others", help="Run all other faults instead")] = False,
     other: Annotated[list[str] | None, typer.Option(help=f"Run one of them: {', '.join(OTHERS)}")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the figures")] = None,
+    folder: Folder = None,
+    out: Out = None,
 ) -> None:
     """Prove that nothing is lost, doubled or misrouted. Exit code 1 if anything is."""
     for name, known in [(broken, ["", *DEFECTS]), *((name, list(OTHERS)) for name in other or [])]:
@@ -67,7 +67,7 @@ def main(
             is_good = _kill(bench, Plan("killed", kills, seed, lakes, broken or None, until), stages, figures)
     finally:
         bench.close()
-    figures |= {"seconds": round(time.monotonic() - began, 1), "date": datetime.now(UTC).date().isoformat()}
+    figures |= {"seconds": round(time.monotonic() - began, 1), "date": today()}
     if out:
         out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     if is_good and folder is None:

@@ -7,17 +7,16 @@ the stream is stopped, what is left is taken, and every line must stand in its p
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import tempfile
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from benchmarks.figures import Folder, Out, tell, today
 from benchmarks.processes import as_command
 from benchmarks.soak.flatness import QUARTERS, Course, by_quarter, course, tail
 from benchmarks.soak.run import USERS_AT_A_PAYMENT_A_SECOND, Observed, settle, soak
@@ -35,8 +34,8 @@ def main(
     upkeep_minutes: Annotated[int, typer.Option(help="Minutes between care of tables", min=1)] = 10,
     users: Annotated[int, typer.Option(help="Users for each payment a second", min=1)] = USERS_AT_A_PAYMENT_A_SECOND,
     every: Annotated[float, typer.Option(help="Seconds between two looks", min=1)] = 10,
-    folder: Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")] = None,
-    out: Annotated[Path | None, typer.Option(help="JSON file for the figures")] = None,
+    folder: Folder = None,
+    out: Out = None,
 ) -> None:
     """Stream under steady load, and see whether memory, state, files and latency stay flat."""
     stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="soak-"))).resolve()
@@ -63,9 +62,7 @@ def main(
     _show(courses)
     _keep(observed, place / "samples.csv")
     figures = _figures(observed, courses, rate, minutes)
-    typer.echo(json.dumps(figures))
-    if out:
-        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    tell(figures, out)
     is_flat = all(found.is_flat for found in courses)
     if is_flat and folder is None:
         shutil.rmtree(place)
@@ -123,7 +120,7 @@ def _keep(observed: Observed, file: Path) -> None:
 def _figures(observed: Observed, courses: list[Course], rate: float, minutes: float) -> dict[str, object]:
     last = observed.samples[-1]
     return {
-        "date": datetime.now(UTC).date().isoformat(),
+        "date": today(),
         "rate": rate,
         "minutes": minutes,
         "payments_in_features": sum(commit.rows for commit in observed.commits["features.user_5m"]),

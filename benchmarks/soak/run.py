@@ -49,8 +49,8 @@ def soak(
     """Stream generated payments for so many seconds, then stop both programs as a user would.
 
     With them come all other `feeds`, or only those that are named (with commas). There are `users_at_one` users for
-    each payment a second. Raises `HarnessError` if one of the
-    programs ends before its time, or otherwise than it should.
+    each payment a second. Raises `HarnessError` if one of the programs ends before its time, or otherwise than it
+    should.
     """
     port = _free_port()
     environment = {
