@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from lake import storage
 from lake.catalog import USER_5M
 from lake.settings import Settings
+from spark_jobs import look_back as look_back_module
 from spark_jobs.features import changed
 from spark_jobs.look_back import SLACK, SOURCE, STEP, LookBack
 from spark_jobs.table_log import TableLog
@@ -112,6 +113,20 @@ def test_a_micro_batch_that_ends_within_a_commit_moves_nothing_and_is_still_exac
         rows = {row["event_id"]: row for row in changed(around).where("is_new").collect()}
         assert rows[payment[0]]["seconds_since_previous"] == gap
         assert look_back._memory.moment == moment
+
+
+@pytest.mark.parametrize("limit", ["MOST_USERS", "MOST_NEW"])
+def test_where_too_much_would_be_kept_silver_is_read_and_says_the_same(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(look_back_module, limit, 2)
+    look_back, apart = LookBack(settings, keeps=True), timedelta(minutes=7)
+    for number in range(3):
+        batch = [(f"{number}-{user}", f"u{user}", START + number * apart) for user in range(3)]
+        around = surroundings(spark, settings, look_back, batch)
+        assert look_back._memory is None
+    assert around.inputFiles() != []
+    assert {row["seconds_since_previous"] for row in changed(around).where("is_new").collect()} == {420.0}
 
 
 def test_an_empty_micro_batch_has_no_surroundings(spark: SparkSession, settings: Settings) -> None:
