@@ -34,7 +34,8 @@ def _event(what: str) -> tuple[Column, ...]:
 
 USER_5M = Table(
     name="features.user_5m",
-    meaning="What was known of a user at each of its transactions, by event time: the trailing five minutes, and more",
+    meaning="What was known of user, device and payment method at each transaction, by event time: the trailing five "
+    "minutes, and more",
     grain="one row an accepted transaction",
     keys=("event_id",),
     columns=(

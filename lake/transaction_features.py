@@ -1,4 +1,4 @@
-"""The features of a transaction: what was known of its user at the moment when it happened."""
+"""The features of a transaction: what was known of its user, device and payment method when it happened."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ HORIZON = MONTH
 # So many earlier payments it takes to say what is usual.
 LEAST_PAST = 3
 
-_USER = "user_id"
+_USER, _DEVICE, _PAYMENT_METHOD = "user_id", "device_id", "payment_method_id"
 _SUM = DecimalType(28, 4)
 
-FEATURES = (
+# Of the user, and of the transaction itself.
+USER_FEATURES = (
     Feature("txn_count_1m", "Transactions of the user in the trailing minute, itself included", "count", LongType(),
             _USER, Aggregate.COUNT, window=MINUTE),
     Feature("txn_count_5m", "Transactions in (event_time - 5 min, event_time], itself included", "count", LongType(),
@@ -70,3 +71,16 @@ FEATURES = (
     Feature("local_hour", "Hour of the day at the main city of the country; null for a country without one", "0 to 23",
             IntegerType(), "event_id", is_always_there=False),
 )  # fmt: skip
+# Of what people have in common, though it should be theirs alone.
+LINK_FEATURES = (
+    Feature("device_users_24h", "Different users who paid on this device in the trailing 24 hours, this one included; "
+            "null without a device", "count", IntegerType(), _DEVICE, Aggregate.DISTINCT, _USER, DAY,
+            is_always_there=False),
+    Feature("device_payment_methods_24h", "Different payment methods used on this device in the trailing 24 hours, "
+            "this one included; null without a device", "count", IntegerType(), _DEVICE, Aggregate.DISTINCT,
+            _PAYMENT_METHOD, DAY, is_always_there=False),
+    Feature("payment_method_users_24h", "Different users who paid with this payment method in the trailing 24 hours, "
+            "this one included; null without one", "count", IntegerType(), _PAYMENT_METHOD, Aggregate.DISTINCT, _USER,
+            DAY, is_always_there=False),
+)  # fmt: skip
+FEATURES = (*USER_FEATURES, *LINK_FEATURES)

@@ -147,7 +147,8 @@ def _judged(event: _Event) -> tuple[list[Facts], int, str]:
 def _windows(event: _Event, features: Sequence[Feature]) -> list[Facts]:
     """For each key of features its windows, with the newest of the events inside (`MOST_EVENTS` at most)."""
     found = []
-    for key in dict.fromkeys(one.key for one in features if one.window is not None):
+    keys = dict.fromkeys(one.key for one in features if one.window is not None)
+    for key in (one for one in keys if all(event.row[part] is not None for part in one.split(", "))):
         spans = sorted({one.window for one in features if one.key == key and one.window is not None})
         before = _before(event, key.split(", "), spans[-1])
         counts = before.agg(*(F.count_if(_is_within(event, span)).alias(str(n)) for n, span in enumerate(spans)))

@@ -15,7 +15,7 @@ from lake.settings import Settings
 from lake.table import Table
 from lake.transaction_features import HORIZON
 from lake.window_features import WINDOW
-from spark_jobs import orders, user_5m, user_windows
+from spark_jobs import links, orders, user_5m, user_windows
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ class FeatureTable:
 
 
 def _transactions(silver: DataFrame) -> DataFrame:
-    return user_5m.user_5m(silver.select(*user_5m.INPUTS))
+    of_users = user_5m.user_5m(silver.select(*user_5m.INPUTS))
+    return of_users.join(links.link_features(silver), on="event_id", how="left").select(*USER_5M.content)
 
 
 def _orders(silver: DataFrame) -> DataFrame:

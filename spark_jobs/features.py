@@ -9,20 +9,22 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
-from lake import storage
+from lake import order_features, storage
 from lake.feature import Feature
-from lake.order_features import DAY, EQUAL_FEATURES, TEN_MINUTES, USER_FEATURES
+from lake.order_features import DAY, EQUAL_FEATURES, TEN_MINUTES
 from lake.settings import Settings
 from lake.storage import Transaction
-from lake.transaction_features import FEATURES
-from spark_jobs import orders
+from lake.transaction_features import LINK_FEATURES, USER_FEATURES
+from spark_jobs import links, orders
 from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
 from spark_jobs.lag import taken_whole
-from spark_jobs.look_back import LookBack
+from spark_jobs.link_look_back import LinkLookBack
+from spark_jobs.look_back import Batch
 from spark_jobs.small_input import is_interpreted
 from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import time_ranges
 from spark_jobs.user_5m import INPUTS, user_5m
+from spark_jobs.user_look_back import UserLookBack
 
 JOB = "features"
 TRANSACTIONS, ORDERS = EVENT_TABLES
@@ -75,20 +77,33 @@ def _starter(
 
 
 def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
-    look_back = LookBack(settings, keeps=continuous)
+    of_users, of_links = UserLookBack(settings, keeps=continuous), LinkLookBack(settings, keeps=continuous)
 
-    def write(batch: DataFrame, batch_id: int) -> None:
-        arrived = batch.select(*INPUTS)
+    def write(micro_batch: DataFrame, batch_id: int) -> None:
+        arrived = micro_batch.select(*INPUTS)
         arrived = arrived.localCheckpoint(eager=False) if continuous else arrived.persist()
-        around = look_back.around(arrived, taken_whole(settings, TRANSACTIONS.query))
-        if around is not None:
+        batch = Batch.of(arrived)
+        if batch is not None:
+            taken = taken_whole(settings, TRANSACTIONS.query)
             writing = _Writing(settings, TRANSACTIONS, batch_id, arrived)
-            rows = changed(around).localCheckpoint(eager=False)
-            writing.append(rows.where("is_new"))
-            writing.correct(rows.where("not is_new"), FEATURES)
+            rows = changed(of_users.around(batch, taken)).localCheckpoint(eager=False)
+            linked = links.changed_links(of_links.around(batch, taken)).localCheckpoint() if batch.is_linked else None
+            writing.append(_with_links(rows.where("is_new"), linked))
+            writing.correct(rows.where("not is_new"), USER_FEATURES)
+            if linked is not None:
+                for key, features in links.KEYS.items():
+                    writing.correct(linked.where(links.changed_column(key)), features)
         arrived.unpersist()
 
     return write
+
+
+def _with_links(rows: DataFrame, linked: DataFrame | None) -> DataFrame:
+    """The rows of new transactions with the counts of their devices and payment methods."""
+    names = [feature.name for feature in LINK_FEATURES]
+    if linked is None:
+        return rows.withColumns({feature.name: F.lit(None).cast(feature.type) for feature in LINK_FEATURES})
+    return rows.join(linked.where("is_new").select("event_id", *names), on="event_id", how="left")
 
 
 def _orders_writer(settings: Settings, continuous: bool) -> _Write:
@@ -103,7 +118,7 @@ def _orders_writer(settings: Settings, continuous: bool) -> _Write:
             user, equal = (rows.where("touched").localCheckpoint(eager=False) for rows in (user, equal))
             new = equal.where("is_new").select("event_id", *(feature.name for feature in EQUAL_FEATURES))
             writing.append(user.where("is_new").join(new, on="event_id", how="inner"))
-            writing.correct(user.where("not is_new"), USER_FEATURES)
+            writing.correct(user.where("not is_new"), order_features.USER_FEATURES)
             writing.correct(equal.where("not is_new"), EQUAL_FEATURES)
         arrived.unpersist()
 

@@ -1,4 +1,4 @@
-"""The transform of `features.user_5m`: what was known of a user at each of its transactions."""
+"""The part of `features.user_5m` that is about users: what was known of one at each of its transactions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from lake.catalog import USER_5M
 from lake.feature import Aggregate, Feature
-from lake.transaction_features import DAY, FEATURES, FIVE_MINUTES, HORIZON, HOUR, LEAST_PAST, MONTH
+from lake.transaction_features import DAY, FIVE_MINUTES, HORIZON, HOUR, LEAST_PAST, MONTH, USER_FEATURES
 from spark_jobs.travel import distance_km, local_hour
 
 # What the transform needs of `silver.transactions`, and what rules see beside the features.
@@ -18,6 +18,8 @@ INPUTS = (
     *("event_id", "user_id", "merchant_id", "amount", "currency", "country", "event_time", "event_date"),
     *("device_id", "payment_method_id", "product_id", "quantity", "channel", "status", "arrived_at"),
 )
+# What the transform gives: the table but for what is known of devices and payment methods (`spark_jobs/links.py`).
+CONTENT = ("event_id", "user_id", "event_time", "event_date", *(feature.name for feature in USER_FEATURES))
 # Longer windows are sums only, so that transactions of long ago may come summed up.
 LONGEST_WHOLE = FIVE_MINUTES
 DECLINED, ONLINE = "declined", "online"
@@ -57,7 +59,7 @@ def weighted(transactions: DataFrame) -> DataFrame:
 
 
 def user_5m(transactions: DataFrame) -> DataFrame:
-    """From transactions (columns `INPUTS`, whole users) to the rows of `features.user_5m`, its bookkeeping apart.
+    """From transactions (columns `INPUTS`, whole users) to rows of `CONTENT`.
 
     A row sees what happened up to its own event time: all events of the same instant included in the windows, and as
     earlier ones those before it by (event time, event id). Other columns of the input are kept behind. Transactions of
@@ -68,7 +70,7 @@ def user_5m(transactions: DataFrame) -> DataFrame:
     rows = transactions if set(LONG_SUMS) <= set(given) else weighted(transactions)
     featured = rows.withColumns(_over_windows()).withColumns(_formulas(has_seen=set(_SEEN) <= set(given)))
     kept = [name for name in given if name not in (*USER_5M.column_names, *LONG_SUMS, *_SEEN)]
-    return featured.select(*USER_5M.content, *kept)
+    return featured.select(*CONTENT, *kept)
 
 
 _SEEN = ("seen_merchants", "seen_devices")
@@ -112,7 +114,7 @@ def _keys(weight: str) -> tuple[str, ...]:
 @cache
 def _over_windows() -> dict[str, Column]:
     """What is looked up in windows: features, and what formulas are made of, by name."""
-    features = {feature.name: _over(feature) for feature in FEATURES if _is_whole(feature)}
+    features = {feature.name: _over(feature) for feature in USER_FEATURES if _is_whole(feature)}
     sums = {f"sum_{name}": F.sum(name).over(_frame(w, *_keys(name))) for name, w in LONG_SUMS.items()}
     before = _in_order().rowsBetween(Window.unboundedPreceding, -1)
     in_person = F.when(~is_online(), F.struct("event_time", "country"))

@@ -53,7 +53,7 @@ class UserMemory:
         return UserMemory(to, kept_history.moved(together, aside, self.moment, to), seen.moved(known, fresh, to))
 
     @property
-    def users(self) -> int:
+    def size(self) -> int:
         """How many users were known at the moment."""
         return len(self._known)
 

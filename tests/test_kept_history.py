@@ -9,10 +9,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lake.catalog import USER_5M
 from spark_jobs import kept_history, seen
 from spark_jobs.kept_history import SPAN, aside_spans, is_after, of_all, of_spans
-from spark_jobs.user_5m import INPUTS, user_5m, weighted
+from spark_jobs.user_5m import CONTENT, INPUTS, user_5m, weighted
 from tests.payments import START, Payment, silver_rows
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
@@ -41,14 +40,14 @@ def payments(seed: int) -> list[Payment]:
 
 def expected(everything: DataFrame, new: DataFrame) -> list[tuple[object, ...]]:
     rows = user_5m(everything).join(new.select("event_id"), on="event_id", how="left_semi")
-    return sorted(map(tuple, rows.select(*USER_5M.content).collect()))
+    return sorted(map(tuple, rows.select(*CONTENT).collect()))
 
 
 def found(kept: DataFrame, known: DataFrame, new: DataFrame) -> list[tuple[object, ...]]:
     before = kept.where(~kept["event_id"].isin([row[0] for row in new.select("event_id").collect()]))
     around = before.unionByName(weighted(new)).join(known, on="user_id", how="left")
     rows = user_5m(around).join(new.select("event_id"), on="event_id", how="left_semi")
-    return sorted(map(tuple, rows.select(*USER_5M.content).collect()))
+    return sorted(map(tuple, rows.select(*CONTENT).collect()))
 
 
 def up_to(everything: DataFrame, moment: datetime) -> DataFrame:

@@ -10,13 +10,13 @@ import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from lake import storage
-from lake.catalog import USER_5M
 from lake.settings import Settings
 from spark_jobs import look_back as look_back_module
 from spark_jobs.features import changed
-from spark_jobs.look_back import SLACK, SOURCE, STEP, LookBack
+from spark_jobs.look_back import SLACK, SOURCE, STEP, Batch
 from spark_jobs.table_log import TableLog
-from spark_jobs.user_5m import INPUTS, user_5m
+from spark_jobs.user_5m import CONTENT, INPUTS, user_5m
+from spark_jobs.user_look_back import UserLookBack
 from tests.payments import START, Payment, silver_rows
 
 # How late a transaction comes, in seconds: mostly not, some across each edge of what is kept, some from the future.
@@ -46,31 +46,37 @@ def taken(settings: Settings) -> int:
     return TableLog(Path(settings.table_path(SOURCE))).latest()
 
 
-def surroundings(spark: SparkSession, settings: Settings, look_back: LookBack, payments: list[Payment]) -> DataFrame:
+def surroundings(
+    spark: SparkSession, settings: Settings, look_back: UserLookBack, payments: list[Payment]
+) -> DataFrame:
     rows = silver_rows(spark, payments).coalesce(1)
     storage.append(rows, settings, SOURCE)
-    around = look_back.around(rows.select(*INPUTS), taken(settings))
-    assert around is not None
-    return around
+    return look_back.around(batch_of(rows), taken(settings))
+
+
+def batch_of(rows: DataFrame) -> Batch:
+    batch = Batch.of(rows.select(*INPUTS))
+    assert batch is not None
+    return batch
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_is_changed_batch_by_batch_equals_all_of_silver_whatever_comes_late(
     spark: SparkSession, settings: Settings, seed: int
 ) -> None:
-    look_back, stored = LookBack(settings, keeps=True), dict[str, Row]()
+    look_back, stored = UserLookBack(settings, keeps=True), dict[str, Row]()
     for batch in deliveries(seed, batches=10, size=24):
         around = surroundings(spark, settings, look_back, batch)
-        found = {row["event_id"]: row for row in changed(around).select(*USER_5M.content).collect()}
+        found = {row["event_id"]: row for row in changed(around).select(*CONTENT).collect()}
         assert {event_id for event_id, _, _ in batch} <= found.keys()
         # As the stream does: rows of this micro-batch are added, those before it corrected.
         stored |= found
-    whole = user_5m(storage.read(spark, settings, SOURCE).select(*INPUTS)).select(*USER_5M.content)
+    whole = user_5m(storage.read(spark, settings, SOURCE).select(*INPUTS)).select(*CONTENT)
     assert stored == {row["event_id"]: row for row in whole.collect()}
 
 
 def test_transactions_in_order_need_no_file_of_silver(spark: SparkSession, settings: Settings) -> None:
-    look_back, apart = LookBack(settings, keeps=True), timedelta(minutes=3)
+    look_back, apart = UserLookBack(settings, keeps=True), timedelta(minutes=3)
     for number in range(14):
         batch = [(f"{number}-{user}", f"u{user}", START + number * apart) for user in range(3)]
         around = surroundings(spark, settings, look_back, batch)
@@ -82,7 +88,7 @@ def test_transactions_in_order_need_no_file_of_silver(spark: SparkSession, setti
 def test_a_user_silent_for_days_is_still_known_and_one_of_a_month_ago_is_not(
     spark: SparkSession, settings: Settings
 ) -> None:
-    look_back, gap = LookBack(settings, keeps=True), {}
+    look_back, gap = UserLookBack(settings, keeps=True), {}
     for day, users in ((0, "ab"), (1, "c"), (29, "ca"), (32, "cb")):
         at = START + timedelta(days=day)
         around = surroundings(spark, settings, look_back, [(f"{user}{day}", user, at) for user in users])
@@ -91,7 +97,7 @@ def test_a_user_silent_for_days_is_still_known_and_one_of_a_month_ago_is_not(
 
 
 def test_a_payment_of_the_future_sees_all_that_comes_before_it(spark: SparkSession, settings: Settings) -> None:
-    look_back, counts, minute = LookBack(settings, keeps=True), dict[str, int](), timedelta(minutes=1)
+    look_back, counts, minute = UserLookBack(settings, keeps=True), dict[str, int](), timedelta(minutes=1)
     for minutes in ((0, 41), (5,), (12,), (14,)):
         payments = [(f"{at}", "u", START + at * minute) for at in minutes]
         around = surroundings(spark, settings, look_back, payments)
@@ -102,32 +108,27 @@ def test_a_payment_of_the_future_sees_all_that_comes_before_it(spark: SparkSessi
 def test_a_micro_batch_that_ends_within_a_commit_moves_nothing_and_is_still_exact(
     spark: SparkSession, settings: Settings
 ) -> None:
-    look_back = LookBack(settings, keeps=True)
+    look_back = UserLookBack(settings, keeps=True)
     surroundings(spark, settings, look_back, [("a", "u", START)])
     moment = look_back._memory.moment
     later = [("b", "u", START + timedelta(hours=3)), ("c", "u", START + timedelta(hours=3, minutes=1))]
     storage.append(silver_rows(spark, later), settings, SOURCE)
     for payment, gap in zip(later, (3 * 3600, 60), strict=True):
-        around = look_back.around(silver_rows(spark, [payment]).select(*INPUTS), None)
-        assert around is not None
+        around = look_back.around(batch_of(silver_rows(spark, [payment])), None)
         rows = {row["event_id"]: row for row in changed(around).where("is_new").collect()}
         assert rows[payment[0]]["seconds_since_previous"] == gap
         assert look_back._memory.moment == moment
 
 
-@pytest.mark.parametrize("limit", ["MOST_USERS", "MOST_NEW"])
+@pytest.mark.parametrize(("where", "limit"), [(UserLookBack, "MOST"), (look_back_module, "MOST_NEW")])
 def test_where_too_much_would_be_kept_silver_is_read_and_says_the_same(
-    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, limit: str
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch, where: object, limit: str
 ) -> None:
-    monkeypatch.setattr(look_back_module, limit, 2)
-    look_back, apart = LookBack(settings, keeps=True), timedelta(minutes=7)
+    monkeypatch.setattr(where, limit, 2)
+    look_back, apart = UserLookBack(settings, keeps=True), timedelta(minutes=7)
     for number in range(3):
         batch = [(f"{number}-{user}", f"u{user}", START + number * apart) for user in range(3)]
         around = surroundings(spark, settings, look_back, batch)
         assert look_back._memory is None
     assert around.inputFiles() != []
     assert {row["seconds_since_previous"] for row in changed(around).where("is_new").collect()} == {420.0}
-
-
-def test_an_empty_micro_batch_has_no_surroundings(spark: SparkSession, settings: Settings) -> None:
-    assert LookBack(settings, keeps=True).around(silver_rows(spark, []).select(*INPUTS)) is None

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql.types import StructType
 
-from lake.catalog import TABLES, USER_5M
+from lake.catalog import TABLES
 from lake.country_places import places
-from lake.transaction_features import FEATURES
+from lake.transaction_features import USER_FEATURES
 from spark_jobs.parity import differences
-from spark_jobs.user_5m import INPUTS, user_5m
+from spark_jobs.user_5m import CONTENT, INPUTS, user_5m
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 MINUTE = 60.0
@@ -240,7 +240,7 @@ def test_parity_sees_a_changed_a_missing_and_a_doubled_row(spark: SparkSession) 
         *[f"if(event_id = 'a', 9, {c}) as {c}" if c == "txn_count_5m" else c for c in frame.columns]
     )
     stored = changed.unionByName(frame.where("event_id = 'c'"))
-    same = {row["event_id"]: row["is_same"] for row in differences(stored, frame, USER_5M.content).collect()}
+    same = {row["event_id"]: row["is_same"] for row in differences(stored, frame, CONTENT).collect()}
     assert same == {"a": False, "b": False, "c": False, "d": True}
 
 
@@ -268,8 +268,8 @@ def test_the_ratio_needs_a_past_in_the_same_currency(spark: SparkSession) -> Non
 
 def test_every_declared_feature_is_computed_and_held_against_the_oracle(spark: SparkSession) -> None:
     event = Event("a", "u", 0.0)
-    declared = {feature.name for feature in FEATURES}
+    declared = {feature.name for feature in USER_FEATURES}
     assert set(oracle(event, [event])) == declared
     found = compute(spark, [event])["a"].asDict()
     assert declared < set(found)
-    assert set(USER_5M.content) <= set(found)
+    assert set(CONTENT) <= set(found)

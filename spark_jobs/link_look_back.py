@@ -1,0 +1,41 @@
+"""What the counts of devices and payment methods in a micro-batch depend on: how they were used by anybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_jobs import links
+from spark_jobs.kept_history import is_after
+from spark_jobs.link_memory import LinkMemory
+from spark_jobs.look_back import LookBack
+
+
+@dataclass
+class LinkLookBack(LookBack[LinkMemory]):
+    """The uses of the devices and payment methods of a micro-batch, as `links.changed_links` takes them."""
+
+    KEY = "key"
+    HORIZON = links.HORIZON
+    # Of one value each; about a gigabyte.
+    MOST = 6_000_000
+
+    def _asked(self, transactions: DataFrame) -> DataFrame:
+        return links.uses(transactions)
+
+    def _count(self, silver: DataFrame, moment: datetime) -> int:
+        return _recent(silver, moment).select("feature", "key", "value").distinct().count()
+
+    def _begun(self, silver: DataFrame, moment: datetime) -> LinkMemory:
+        return LinkMemory.begun(_recent(silver, moment).toArrow(), moment, silver.sparkSession)
+
+    def _moved(self, memory: LinkMemory, silver: DataFrame, to: datetime) -> LinkMemory:
+        return memory.moved(to)
+
+
+def _recent(silver: DataFrame, moment: datetime) -> DataFrame:
+    begin = moment - links.HORIZON
+    return links.uses(silver.where((F.col("event_date") >= F.lit(begin.date())) & is_after(begin)))
