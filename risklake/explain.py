@@ -133,7 +133,7 @@ def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
         _cases(event, alerts),
         event.rows(DISPOSITIONS.name, F.col("event_id") == event.event_id),
         _models(event, values),
-        next(iter(event.rows(MART, F.col("event_id") == event.event_id)), None) if name == "transactions" else None,
+        next(iter(event.rows(MART)), None) if name == "transactions" else None,
     )
 
 

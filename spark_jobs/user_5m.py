@@ -92,14 +92,28 @@ _AGGREGATES = {
 }
 
 
-def _frame(window: timedelta, *keys: str) -> WindowSpec:
-    """The events of the same user (and keys) in (event time - window, event time]."""
-    microseconds = window // timedelta(microseconds=1)
-    return (
-        Window.partitionBy("user_id", *keys)
-        .orderBy(F.unix_micros("event_time"))
-        .rangeBetween(1 - microseconds, Window.currentRow)
-    )
+def _frame(window: timedelta) -> WindowSpec:
+    """The events of the same user in (event time - window, event time]."""
+    return _by_time().rangeBetween(1 - _micros(window), Window.currentRow)
+
+
+def _sum_within(name: str, window: timedelta, *keys: str) -> Column:
+    """The sum of a column over the same, for a long window: what came up to now less what came up to the begin.
+
+    Both are running sums, where a frame that slides goes through the whole window again at each transaction: quadratic
+    in the transactions of a busy user.
+    """
+    up_to_begin = F.sum(name).over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, -_micros(window)))
+    up_to_now = F.sum(name).over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, Window.currentRow))
+    return up_to_now - F.coalesce(up_to_begin, F.lit(0))
+
+
+def _by_time(*keys: str) -> WindowSpec:
+    return Window.partitionBy("user_id", *keys).orderBy(F.unix_micros("event_time"))
+
+
+def _micros(window: timedelta) -> int:
+    return window // timedelta(microseconds=1)
 
 
 def _in_order(*keys: str) -> WindowSpec:
@@ -115,7 +129,7 @@ def _keys(weight: str) -> tuple[str, ...]:
 def _over_windows() -> dict[str, Column]:
     """What is looked up in windows: features, and what formulas are made of, by name."""
     features = {feature.name: _over(feature) for feature in USER_FEATURES if _is_whole(feature)}
-    sums = {f"sum_{name}": F.sum(name).over(_frame(w, *_keys(name))) for name, w in LONG_SUMS.items()}
+    sums = {f"sum_{name}": _sum_within(name, w, *_keys(name)) for name, w in LONG_SUMS.items()}
     before = _in_order().rowsBetween(Window.unboundedPreceding, -1)
     in_person = F.when(~is_online(), F.struct("event_time", "country"))
     return {

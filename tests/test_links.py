@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -62,7 +63,7 @@ def rows(spark: SparkSession, events: Sequence[Use]) -> DataFrame:
     for event in events:
         moment = START + timedelta(seconds=event.at)
         known = vars(event) | {"event_time": moment, "event_date": moment.date(), "arrived_at": START}
-        usual = {"merchant_id": "m1", "amount": 1, "currency": "EUR", "country": "DE"}
+        usual = {"merchant_id": "m1", "amount": Decimal(1), "currency": "EUR", "country": "DE"}
         made.append(tuple((usual | known).get(name) for name in INPUTS))
     return spark.createDataFrame(made, StructType([schema[name] for name in INPUTS]))
 
