@@ -55,7 +55,7 @@ class Settings:
         at_least=0,
     )
     windows_seconds: int = _setting(
-        60, "Seconds between updates of features.user_windows while streaming; 0 keeps no such windows", at_least=0
+        300, "Seconds between updates of features.user_windows while streaming; 0 keeps no such windows", at_least=0
     )
     duplicate_horizon_days: int = _setting(
         7, "Most days between two event times of one id that are still seen to be the same event", at_least=0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -18,7 +19,7 @@ from spark_jobs.processed_orders import FRAUD, fraud_alert, processed_orders
 from spark_jobs.rules.book import RuleBook
 from spark_jobs.rules.evaluate import WITHDRAWN, evaluate
 from spark_jobs.rules.watched import WATCHED, Watched
-from spark_jobs.small_input import is_interpreted
+from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import TimeRanges, ranges_and_any
 
@@ -56,14 +57,13 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
         own = outputs or [ALERTS.name]
         storage.require_matching_checkpoint(spark, settings, watched.query, own)
         changes = storage.read_stream(spark, settings, watched.features.name, continuous=continuous)
-        interpreted = is_interpreted(settings, watched.query, watched.features.name, continuous=continuous)
         return storage.stream_batches(
             changes,
             settings,
             _batch_writer(settings, watched, rules),
             query=watched.query,
             continuous=continuous,
-            interpreted=interpreted,
+            has_little=partial(is_small, settings, watched.query, watched.features.name),
             rank=Rank.ALERTS,
             every_seconds=URGENT * settings.trigger_seconds,
         )

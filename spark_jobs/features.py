@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -20,7 +21,7 @@ from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
 from spark_jobs.lag import taken_whole
 from spark_jobs.link_look_back import LinkLookBack
 from spark_jobs.look_back import Batch
-from spark_jobs.small_input import is_interpreted
+from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import time_ranges
 from spark_jobs.user_5m import INPUTS, user_5m
@@ -60,7 +61,6 @@ def _starter(
         storage.ensure_tables(spark, settings, [name])
         storage.require_matching_checkpoint(spark, settings, found.query, [name])
         events = storage.read_stream(spark, settings, found.source, continuous=continuous)
-        interpreted = is_interpreted(settings, found.query, found.source, continuous=continuous)
         write = writer(settings, continuous)
         return storage.stream_batches(
             events,
@@ -68,7 +68,7 @@ def _starter(
             write,
             query=found.query,
             continuous=continuous,
-            interpreted=interpreted,
+            has_little=partial(is_small, settings, found.query, found.source),
             rank=Rank.FEATURES,
             every_seconds=URGENT * settings.trigger_seconds,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,7 +22,7 @@ from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
 from spark_jobs.known_ids import KnownIds, ids_of
-from spark_jobs.small_input import is_interpreted
+from spark_jobs.small_input import is_small
 from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
 from spark_jobs.time_ranges import ranges_of
 from spark_jobs.typed import typed
@@ -75,14 +76,13 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
         # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
         rows = typed(lines, feed, masking_key(settings))
         write = _batch_writer(settings, feed, _known_ids(settings, feed, continuous))
-        interpreted = is_interpreted(settings, query(feed), bronze_table(feed).name, continuous=continuous)
         return storage.stream_batches(
             rows,
             settings,
             write,
             query=query(feed),
             continuous=continuous,
-            interpreted=interpreted,
+            has_little=partial(is_small, settings, query(feed), bronze_table(feed).name),
             rank=_rank(feed),
             every_seconds=_pace(feed) * settings.trigger_seconds,
         )

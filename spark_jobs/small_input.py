@@ -13,13 +13,6 @@ from spark_jobs.table_log import TableLog, Taken
 MOST_BYTES = 3 * 2**20
 
 
-def is_interpreted(
-    settings: Settings, query: str, table: str, *, continuous: bool, most_bytes: int = MOST_BYTES
-) -> bool:
-    """Whether a query that reads a table is to be started without generated code: one that runs on, or has little."""
-    return continuous or is_small(settings, query, table, most_bytes)
-
-
 def is_small(settings: Settings, query: str, table: str, most_bytes: int = MOST_BYTES) -> bool:
     """Whether the rows of a table that a query has not taken are few. Where that is not known, they are not."""
     if not settings.is_local:

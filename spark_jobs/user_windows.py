@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -18,7 +18,7 @@ from lake.catalog import USER_WINDOWS
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
 from lake.window_features import LATENESS, TILE, WINDOW
-from spark_jobs.small_input import MOST_BYTES, is_interpreted
+from spark_jobs.small_input import MOST_BYTES, is_small
 from spark_jobs.streams import Rank, Stream
 from spark_jobs.time_ranges import time_ranges
 from spark_jobs.user_5m import is_declined
@@ -131,7 +131,7 @@ def _starter(spark: SparkSession, settings: Settings) -> Callable[[bool], Stream
             _batch_writer(settings),
             query=QUERY,
             continuous=continuous,
-            interpreted=is_interpreted(settings, QUERY, SOURCE, continuous=continuous, most_bytes=_MOST_BYTES),
+            has_little=partial(is_small, settings, QUERY, SOURCE, _MOST_BYTES),
             rank=Rank.MONITORING,
             every_seconds=settings.windows_seconds,
         )

@@ -69,7 +69,7 @@ def test_a_stream_has_a_mode_of_its_own_and_leaves_the_session_its(
     try:
         rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 1).load()
         query = storage.stream_batches(
-            rows, settings, write, query=f"mode_{mode}", continuous=False, interpreted=interpreted
+            rows, settings, write, query=f"mode_{mode}", continuous=False, has_little=lambda: interpreted
         )
         query.awaitTermination()
         assert seen
@@ -77,6 +77,27 @@ def test_a_stream_has_a_mode_of_its_own_and_leaves_the_session_its(
         assert spark.conf.get(MODE) == "FALLBACK"
     finally:
         spark.conf.set(MODE, str(before))
+
+
+def test_a_stream_that_runs_on_asks_at_each_micro_batch_whether_it_has_little(
+    spark: SparkSession, settings: Settings
+) -> None:
+    answers, seen, enough = iter([True, False]), list[str | None](), threading.Event()
+
+    def write(batch: DataFrame, batch_id: int) -> None:
+        seen.append(batch.sparkSession.conf.get(MODE))
+        if len(seen) == 3:
+            enough.set()
+
+    rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 1).load()
+    query = storage.stream_batches(
+        rows, settings, write, query="asks", continuous=True, has_little=lambda: next(answers, True), every_seconds=0
+    )
+    try:
+        assert enough.wait(60)
+    finally:
+        query.stop()
+    assert seen[:3] == ["NO_CODEGEN", "FALLBACK", "NO_CODEGEN"]
 
 
 def test_streams_that_start_at_once_leave_the_session_its_mode(spark: SparkSession) -> None:

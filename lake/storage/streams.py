@@ -30,6 +30,7 @@ MOST_BYTES = 64 * 2**20
 MOST_BYTES_OF_A_TURN = 8 * 2**20
 
 Write = Callable[[DataFrame, int], None]
+HasLittle = Callable[[], bool]
 
 FACTORY_MODE = "spark.sql.codegen.factoryMode"
 # How a stream of small micro-batches works (docs/decisions.md).
@@ -40,6 +41,7 @@ _OF_SMALL_BATCHES = {
     # What is merged is a local checkpoint, or follows from tables as they stand: another copy of it costs a job.
     "spark.databricks.delta.merge.materializeSource": "none",
 }
+_GENERATED = "FALLBACK"
 _STARTING = threading.Lock()
 
 
@@ -65,19 +67,20 @@ def stream_batches(
     *,
     query: str,
     continuous: bool,
-    interpreted: bool = True,
+    has_little: HasLittle = lambda: True,
     rank: int = 0,
     every_seconds: float | None = None,
 ) -> StreamingQuery:
     """Start a stream that hands each micro-batch to `write(batch, batch_id)`, in a session of the stream's own.
 
-    There, expressions are `interpreted`, or code is generated for them, which pays where there are many rows. Streams
-    that run on write in turns; where several wait, the one of the highest `rank` comes first. Between two looks for
-    rows lie `every_seconds`, by default `trigger_seconds`.
+    There, expressions are interpreted where a query `has_little` to do, and else code is generated for them: a drain
+    asks once, before it starts, and a stream that runs on at each micro-batch. Streams that run on write in turns;
+    where several wait, the one of the highest `rank` comes first. Between two looks for rows lie `every_seconds`, by
+    default `trigger_seconds`.
     """
-    writer = rows.writeStream.foreachBatch(_in_turn(write, rank) if continuous else write)
+    writer = rows.writeStream.foreachBatch(_in_turn(_as_it_suits(write, has_little), rank) if continuous else write)
     writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
-    with _interpreted(rows.sparkSession) if interpreted else nullcontext():
+    with _interpreted(rows.sparkSession) if continuous or has_little() else nullcontext():
         return _trigger(
             writer, settings.trigger_seconds if every_seconds is None else every_seconds, continuous
         ).start()
@@ -89,6 +92,16 @@ def _in_turn(write: Write, rank: int) -> Write:
             write(batch, batch_id)
 
     return wait_and_write
+
+
+def _as_it_suits(write: Write, has_little: HasLittle) -> Write:
+    def suit_and_write(batch: DataFrame, batch_id: int) -> None:
+        # The session is the stream's own, and it works on one micro-batch at a time.
+        mode = _OF_SMALL_BATCHES[FACTORY_MODE] if has_little() else _GENERATED
+        batch.sparkSession.conf.set(FACTORY_MODE, mode)
+        write(batch, batch_id)
+
+    return suit_and_write
 
 
 @contextmanager
