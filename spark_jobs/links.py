@@ -26,7 +26,7 @@ KEYS: dict[str, tuple[Feature, ...]] = {
 HORIZON = max(one.window for one in LINK_FEATURES if one.window is not None)
 
 _LINK = ("feature", "key")
-_BEFORE = "_before"
+_BEFORE, _SIDE = "_before", "is_with_new"
 
 
 def uses(transactions: DataFrame) -> DataFrame:
@@ -35,11 +35,7 @@ def uses(transactions: DataFrame) -> DataFrame:
     `feature` and `key` say what was used, `value` what is counted (null if the transaction names none), `event_id` and
     `at_us` where and when (microseconds since 1970).
     """
-    each = [
-        F.struct(F.lit(one.name).alias("feature"), F.col(one.key).alias("key"), F.col(one.of).alias("value"))
-        for one in LINK_FEATURES
-    ]
-    rows = transactions.select("event_id", F.unix_micros("event_time").alias("at_us"), F.inline(F.array(*each)))
+    rows = transactions.select("event_id", F.unix_micros("event_time").alias("at_us"), F.inline(_each()))
     return rows.where(F.col("key").isNotNull())
 
 
@@ -56,19 +52,8 @@ def changed_links(around: DataFrame) -> DataFrame:
     `event_id` stands for itself only as something that happened. A count is null where the transaction has no such key,
     or, unless `is_new`, where it has one that no new use has; `is_changed_<key>` says which are to be corrected.
     """
-    both, with_new = F.array(F.lit(True), F.lit(False)), F.array(F.lit(True))
-    sides = around.withColumn("is_with_new", F.explode(F.when(F.col("is_new"), with_new).otherwise(both)))
-    counts = _counted(sides, "is_with_new").groupBy("event_id")
-    found = counts.agg(
-        F.timestamp_micros(F.max("at_us")).alias("event_time"),
-        F.bool_and("is_with_new").alias("is_new"),
-        *(_of(one, F.col("is_with_new")).alias(one.name) for one in LINK_FEATURES),
-        *(_of(one, ~F.col("is_with_new")).alias(one.name + _BEFORE) for one in LINK_FEATURES),
-    )
-    marked = found.withColumns({changed_column(key): _differs(key) for key in KEYS})
-    return marked.drop(*(one.name + _BEFORE for one in LINK_FEATURES)).where(
-        F.col("is_new") | _any(F.col(changed_column(key)) for key in KEYS)
-    )
+    counts = _counted(around.withColumn(_SIDE, _sides()), _SIDE).groupBy("event_id").agg(*_on_both_sides())
+    return counts.withColumns(_changes()).where(_is_changed()).drop(*(one.name + _BEFORE for one in LINK_FEATURES))
 
 
 def changed_column(key: str) -> str:
@@ -78,15 +63,67 @@ def changed_column(key: str) -> str:
 
 def _counted(uses: DataFrame, *apart: str) -> DataFrame:
     """The uses of transactions with the `count` of their feature at their instant, rows of other `apart` left out."""
-    link = (*apart, *_LINK)
-    of_value = Window.partitionBy(*link, "value").orderBy("at_us")
-    # Of several at the same instant only the last adds something.
-    ends = uses.withColumn("until", F.least(F.lead("at_us").over(of_value), F.col("at_us") + _length_us()))
+    steps = uses.withColumn("until", _until(*apart)).select(*apart, *_LINK, F.inline(_steps()))
+    return steps.withColumn("count", _running(*apart)).where(F.col("event_id").isNotNull())
+
+
+# A column is built in the JVM step by step: once, not for each micro-batch.
+@cache
+def _each() -> Column:
+    return F.array(
+        *(
+            F.struct(F.lit(one.name).alias("feature"), F.col(one.key).alias("key"), F.col(one.of).alias("value"))
+            for one in LINK_FEATURES
+        )
+    )
+
+
+@cache
+def _sides() -> Column:
+    """New uses are counted on one side only, the others with and without them."""
+    with_new, both = F.array(F.lit(True)), F.array(F.lit(True), F.lit(False))
+    return F.explode(F.when(F.col("is_new"), with_new).otherwise(both))
+
+
+@cache
+def _on_both_sides() -> tuple[Column, ...]:
+    return (
+        F.timestamp_micros(F.max("at_us")).alias("event_time"),
+        F.bool_and(_SIDE).alias("is_new"),
+        *(_of(one, F.col(_SIDE)).alias(one.name) for one in LINK_FEATURES),
+        *(_of(one, ~F.col(_SIDE)).alias(one.name + _BEFORE) for one in LINK_FEATURES),
+    )
+
+
+@cache
+def _changes() -> dict[str, Column]:
+    return {changed_column(key): _differs(key) for key in KEYS}
+
+
+@cache
+def _is_changed() -> Column:
+    return F.col("is_new") | _any(F.col(changed_column(key)) for key in KEYS)
+
+
+@cache
+def _until(*apart: str) -> Column:
+    """When a use no longer counts. Of several at the same instant only the last one counts."""
+    of_value = Window.partitionBy(*apart, *_LINK, "value").orderBy("at_us")
+    return F.least(F.lead("at_us").over(of_value), F.col("at_us") + _length_us())
+
+
+@cache
+def _steps() -> Column:
+    """What a use adds to the count, and when."""
     asks, adds = _step(F.col("event_id"), F.col("at_us"), 0), _step(F.col("event_id"), F.col("at_us"), 1)
     takes = _step(F.lit(None).cast("string"), F.col("until"), -1)
-    steps = ends.select(*link, F.inline(F.when(F.col("value").isNull(), F.array(asks)).otherwise(F.array(adds, takes))))
-    up_to_now = Window.partitionBy(*link).orderBy("at_us").rangeBetween(Window.unboundedPreceding, Window.currentRow)
-    return steps.withColumn("count", F.sum("step").over(up_to_now)).where(F.col("event_id").isNotNull())
+    return F.when(F.col("value").isNull(), F.array(asks)).otherwise(F.array(adds, takes))
+
+
+@cache
+def _running(*apart: str) -> Column:
+    by_time = Window.partitionBy(*apart, *_LINK).orderBy("at_us")
+    return F.sum("step").over(by_time.rangeBetween(Window.unboundedPreceding, Window.currentRow))
 
 
 def _step(event_id: Column, at_us: Column, step: int) -> Column:

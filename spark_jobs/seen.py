@@ -5,13 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from functools import reduce
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lake.transaction_features import HORIZON
 
-# Column of a transaction to the column of arrays that `user_5m` takes.
+# Column of a transaction to the column of arrays that is kept of its user, and to what `user_5m` takes: when the user
+# was last seen at this merchant, or on this device.
 KEYS = {"merchant_id": "seen_merchants", "device_id": "seen_devices"}
+LAST = {"merchant_id": "merchant_seen_at", "device_id": "device_seen_at"}
 TYPE = "array<struct<id: string, at: timestamp>>"
 
 
@@ -36,8 +40,25 @@ def moved(seen: DataFrame, fresh: DataFrame, moment: datetime) -> DataFrame:
 
 
 def nothing() -> dict[str, Column]:
-    """The columns of arrays, for transactions of which all earlier ones are there."""
-    return {column: F.lit(None).cast(TYPE) for column in KEYS.values()}
+    """The columns of `LAST`, for transactions of which all earlier ones are there."""
+    return {column: F.lit(None).cast("timestamp") for column in LAST.values()}
+
+
+def last_seen(known: pa.Table, rows: pa.Table) -> pa.Table:
+    """Add the columns of `LAST` to transactions; `known` are the rows of their users."""
+    for key, arrays in KEYS.items():
+        visits = known[arrays].combine_chunks()
+        users = known["user_id"].combine_chunks().take(pc.list_parent_indices(visits))
+        ids, at = pc.struct_field(visits.flatten(), "id"), pc.struct_field(visits.flatten(), "at")
+        found = pc.index_in(_pair(rows["user_id"], rows[key]), value_set=_pair(users, ids))
+        rows = rows.append_column(LAST[key], at.take(found))
+    return rows
+
+
+def _pair(users: pa.Array, ids: pa.Array) -> pa.Array:
+    """One text for each pair, so that no two pairs have the same; null where one of both is."""
+    lengths = pc.cast(pc.binary_length(users), pa.string())
+    return pc.binary_join_element_wise(lengths, users, ids, ":")
 
 
 def _visits(transactions: DataFrame) -> DataFrame:

@@ -63,8 +63,8 @@ def user_5m(transactions: DataFrame) -> DataFrame:
 
     A row sees what happened up to its own event time: all events of the same instant included in the windows, and as
     earlier ones those before it by (event time, event id). Other columns of the input are kept behind. Transactions of
-    long ago may be summed up (columns of `LONG_SUMS`), and merchants and devices of long ago be given as arrays of
-    (id, at) in the columns `seen_merchants` and `seen_devices`.
+    long ago may be summed up (columns of `LONG_SUMS`), and it may be given when its user was last seen, long ago, at
+    the merchant and on the device of a transaction (columns `merchant_seen_at` and `device_seen_at`).
     """
     given = transactions.columns
     rows = transactions if set(LONG_SUMS) <= set(given) else weighted(transactions)
@@ -73,7 +73,7 @@ def user_5m(transactions: DataFrame) -> DataFrame:
     return featured.select(*CONTENT, *kept)
 
 
-_SEEN = ("seen_merchants", "seen_devices")
+_SEEN = ("merchant_seen_at", "device_seen_at")
 
 
 def _is_whole(feature: Feature) -> bool:
@@ -81,14 +81,14 @@ def _is_whole(feature: Feature) -> bool:
 
 
 def _over(feature: Feature) -> Column:
-    return _AGGREGATES[feature.aggregate](feature.of or "event_id", _frame(feature.window or timedelta()))
+    return _AGGREGATES[feature.aggregate](feature.of or "event_id", feature.window or timedelta())
 
 
 _AGGREGATES = {
-    Aggregate.COUNT: lambda name, frame: F.count(name).over(frame),
-    Aggregate.SUM: lambda name, frame: F.sum(name).over(frame).cast("decimal(28, 4)"),
-    Aggregate.MAX: lambda name, frame: F.max(name).over(frame),
-    Aggregate.DISTINCT: lambda name, frame: F.size(F.collect_set(name).over(frame)),
+    Aggregate.COUNT: lambda name, window: _within(F.count(name), window),
+    Aggregate.SUM: lambda name, window: _within(F.sum(name), window).cast("decimal(28, 4)"),
+    Aggregate.MAX: lambda name, window: F.max(name).over(_frame(window)),
+    Aggregate.DISTINCT: lambda name, window: F.size(F.collect_set(name).over(_frame(window))),
 }
 
 
@@ -97,14 +97,14 @@ def _frame(window: timedelta) -> WindowSpec:
     return _by_time().rangeBetween(1 - _micros(window), Window.currentRow)
 
 
-def _sum_within(name: str, window: timedelta, *keys: str) -> Column:
-    """The sum of a column over the same, for a long window: what came up to now less what came up to the begin.
+def _within(total: Column, window: timedelta, *keys: str) -> Column:
+    """A sum or count over the same, of equal keys: that of all up to now less that of all up to the begin.
 
     Both are running sums, where a frame that slides goes through the whole window again at each transaction: quadratic
     in the transactions of a busy user.
     """
-    up_to_begin = F.sum(name).over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, -_micros(window)))
-    up_to_now = F.sum(name).over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, Window.currentRow))
+    up_to_begin = total.over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, -_micros(window)))
+    up_to_now = total.over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, Window.currentRow))
     return up_to_now - F.coalesce(up_to_begin, F.lit(0))
 
 
@@ -129,13 +129,13 @@ def _keys(weight: str) -> tuple[str, ...]:
 def _over_windows() -> dict[str, Column]:
     """What is looked up in windows: features, and what formulas are made of, by name."""
     features = {feature.name: _over(feature) for feature in USER_FEATURES if _is_whole(feature)}
-    sums = {f"sum_{name}": _sum_within(name, w, *_keys(name)) for name, w in LONG_SUMS.items()}
+    sums = {f"sum_{name}": _within(F.sum(name), w, *_keys(name)) for name, w in LONG_SUMS.items()}
     before = _in_order().rowsBetween(Window.unboundedPreceding, -1)
     in_person = F.when(~is_online(), F.struct("event_time", "country"))
     return {
         **features,
         **sums,
-        "squares_5m": F.try_sum(_minor() * _minor()).over(_frame(FIVE_MINUTES)),
+        "squares_5m": _within(F.try_sum(_minor() * _minor()), FIVE_MINUTES),
         "previous": F.lag(F.struct("event_time", "country", "device_id", "status")).over(_in_order()),
         "in_person": F.last(in_person, ignorenulls=True).over(before),
         "at_merchant": F.lag("event_time").over(_in_order("merchant_id")),
@@ -160,9 +160,9 @@ def _formulas(*, has_seen: bool) -> dict[str, Column]:
         "country_changed": F.when(has_previous, F.col("country") != previous["country"]),
         "device_changed": F.when(has_previous, F.col("device_id") != previous["device_id"]),
         "previous_declined": F.when(has_previous, is_declined(previous["status"])),
-        "is_new_merchant": _is_new("merchant_id", "at_merchant", "seen_merchants" if has_seen else None),
+        "is_new_merchant": _is_new("at_merchant", "merchant_seen_at" if has_seen else None),
         "is_new_device": F.when(
-            F.col("device_id").isNotNull(), _is_new("device_id", "on_device", "seen_devices" if has_seen else None)
+            F.col("device_id").isNotNull(), _is_new("on_device", "device_seen_at" if has_seen else None)
         ),
         "amount_ratio_30d": F.when(
             (past_count >= LEAST_PAST) & (past_sum > 0), F.col("amount").cast("double") / (past_sum / past_count)
@@ -177,13 +177,12 @@ def _seconds_since(event: str) -> Column:
     return (F.unix_micros("event_time") - F.unix_micros(F.col(f"{event}.event_time"))) / _SECOND
 
 
-def _is_new(key: str, last: str, seen: str | None) -> Column:
+def _is_new(last: str, seen: str | None) -> Column:
     """Whether no event before this one, within the horizon, has the same key."""
     begin = F.unix_micros("event_time") - HORIZON // timedelta(microseconds=1)
     is_known = F.coalesce(F.unix_micros(last) >= begin, F.lit(False))
     if seen:
-        long_ago = F.exists(seen, lambda one: (one["id"] == F.col(key)) & (F.unix_micros(one["at"]) >= begin))
-        is_known = is_known | F.coalesce(long_ago, F.lit(False))
+        is_known = is_known | F.coalesce(F.unix_micros(seen) >= begin, F.lit(False))
     return ~is_known
 
 

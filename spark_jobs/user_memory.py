@@ -12,7 +12,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import BooleanType, StructType
+from pyspark.sql.types import BooleanType, StructField, StructType, TimestampType
 
 from spark_jobs import kept_history, seen
 from spark_jobs.kept_history import SPAN, is_after
@@ -81,18 +81,15 @@ class UserMemory:
         users = pc.unique(new[_KEY])
         before = self._transactions_of(users)
         rows = pa.concat_tables([_marked(before, is_new=False), _marked(new.cast(before.schema), is_new=True)])
-        known = self._known.of(users)
-        of_user = pc.index_in(rows[_KEY], value_set=known[_KEY].combine_chunks())
-        for column in seen.KEYS.values():
-            rows = rows.append_column(column, known[column].take(of_user))
-        of_seen = [self._known_schema[column] for column in seen.KEYS.values()]
-        return _frame(self._spark, rows, StructType([*self._schema.fields, *_MARK, *of_seen]))
+        rows = seen.last_seen(self._known.of(users), rows)
+        return _frame(self._spark, rows, StructType([*self._schema.fields, *_MARK, *_LAST_SEEN]))
 
     def _transactions_of(self, users: pa.Array) -> pa.Table:
         return pa.concat_tables([self._kept.of(users), self._since.of(users)])
 
 
 _MARK = StructType().add(_IS_NEW, BooleanType()).fields
+_LAST_SEEN = StructType([StructField(name, TimestampType()) for name in seen.LAST.values()]).fields
 
 
 def _marked(rows: pa.Table, *, is_new: bool) -> pa.Table:

@@ -46,7 +46,12 @@ def expected(everything: DataFrame, new: DataFrame) -> list[tuple[object, ...]]:
 def found(kept: DataFrame, known: DataFrame, new: DataFrame) -> list[tuple[object, ...]]:
     before = kept.where(~kept["event_id"].isin([row[0] for row in new.select("event_id").collect()]))
     around = before.unionByName(weighted(new)).join(known, on="user_id", how="left")
-    rows = user_5m(around).join(new.select("event_id"), on="event_id", how="left_semi")
+    last = {
+        column: F.expr(f"filter({seen.KEYS[key]}, one -> one.id = {key})[0].at") for key, column in seen.LAST.items()
+    }
+    rows = user_5m(around.withColumns(last).drop(*seen.KEYS.values())).join(
+        new.select("event_id"), on="event_id", how="left_semi"
+    )
     return sorted(map(tuple, rows.select(*CONTENT).collect()))
 
 
