@@ -35,7 +35,6 @@ from lake.terminal import console
 from spark_jobs.feature_tables import EVENT_TABLES
 from spark_jobs.features import changed
 from spark_jobs.link_look_back import LinkLookBack
-from spark_jobs.links import changed_links
 from spark_jobs.look_back import SOURCE, Batch
 from spark_jobs.user_5m import INPUTS
 from spark_jobs.user_look_back import UserLookBack
@@ -119,7 +118,7 @@ class _LookBacks:
     def around(self, batch: Batch, version: int | None) -> list[DataFrame]:
         """The features of a micro-batch, and what it changes, not yet computed."""
         of_users, of_links = self._of_users.around(batch, version), self._of_links.around(batch, version)
-        return [changed(of_users), changed_links(of_links)]
+        return [changed(of_users), of_links]
 
 
 def _batch(spark: SparkSession, settings: Settings, world: World, number: int) -> Batch:

@@ -23,7 +23,7 @@ from spark_jobs.link_look_back import LinkLookBack
 from spark_jobs.look_back import Batch
 from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
-from spark_jobs.time_ranges import time_ranges
+from spark_jobs.time_ranges import TimeRanges, time_ranges
 from spark_jobs.user_5m import INPUTS, user_5m
 from spark_jobs.user_look_back import UserLookBack
 
@@ -87,15 +87,21 @@ def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
             taken = taken_whole(settings, TRANSACTIONS.query)
             writing = _Writing(settings, TRANSACTIONS, batch_id, arrived)
             rows = changed(of_users.around(batch, taken)).localCheckpoint(eager=False)
-            linked = links.changed_links(of_links.around(batch, taken)).localCheckpoint() if batch.is_linked else None
+            linked = of_links.around(batch, taken).localCheckpoint(eager=False) if batch.is_linked else None
             writing.append(_with_links(rows.where("is_new"), linked))
             writing.correct(rows.where("not is_new"), USER_FEATURES)
             if linked is not None:
-                for key, features in links.KEYS.items():
-                    writing.correct(linked.where(links.changed_column(key)), features)
+                _correct_links(writing, linked)
         arrived.unpersist()
 
     return write
+
+
+def _correct_links(writing: _Writing, linked: DataFrame) -> None:
+    # Mostly there is nothing to correct: one look tells it for all keys.
+    ranges = time_ranges(linked.where("not is_new"))
+    for key, features in links.KEYS.items():
+        writing.correct(linked.where(links.changed_column(key)), features, ranges)
 
 
 def _with_links(rows: DataFrame, linked: DataFrame | None) -> DataFrame:
@@ -139,19 +145,19 @@ class _Writing:
         by_itself = rows.withColumns({"inputs_arrived_at": F.col("arrived_at"), "updated_at": self._now})
         storage.append(by_itself, self._settings, self._table.name, self._transaction)
 
-    def correct(self, rows: DataFrame, features: Sequence[Feature]) -> None:
-        """Change these features of events that are there, where they differ.
+    def correct(self, rows: DataFrame, features: Sequence[Feature], within: TimeRanges | None = None) -> None:
+        """Change these features of events that are there, where they differ; `within` holds them, if that is known.
 
         One that a later micro-batch will bring has no row yet; that one writes it, so nothing is inserted.
         """
-        ranges = time_ranges(rows)
+        ranges = time_ranges(rows) if within is None else within
         if not ranges:
             return
         by_a_late_line = F.lit(self._arrived.agg(F.max("arrived_at")).collect()[0][0])
         changes = rows.withColumns({"inputs_arrived_at": by_a_late_line, "updated_at": self._now})
         names = [feature.name for feature in features]
-        within = ranges.condition("old")
-        storage.merge_changes(changes, self._settings, self._table.name, within=within, only=names)
+        condition = ranges.condition("old")
+        storage.merge_changes(changes, self._settings, self._table.name, within=condition, only=names)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,11 +23,12 @@ class KeyedRows:
         """Add rows."""
         if rows.num_rows == 0:
             return
-        self._pieces.append(self._sorted(rows.cast(self.schema)))
+        self._pieces.append(_sorted(hashes(rows[self.key].to_pylist()), rows.cast(self.schema)))
         # Each piece is at least twice as long as the next: few to look at, and each row is sorted few times.
         while len(self._pieces) > 1 and 2 * len(self._pieces[-1][0]) > len(self._pieces[-2][0]):
-            last = [self._pieces.pop()[1], self._pieces.pop()[1]]
-            self._pieces.append(self._sorted(pa.concat_tables(last)))
+            (last, rows_of_last), (before, rows_before) = self._pieces.pop(), self._pieces.pop()
+            together = pa.concat_tables([rows_of_last, rows_before])
+            self._pieces.append(_sorted(np.concatenate([last, before]), together))
 
     def of(self, keys: pa.Array) -> pa.Table:
         """All rows with one of these keys, in any order."""
@@ -43,8 +45,8 @@ class KeyedRows:
     def __len__(self) -> int:
         return sum(len(held) for held, _ in self._pieces)
 
-    def _sorted(self, rows: pa.Table) -> tuple[Hashes, pa.Table]:
-        unsorted = hashes(rows[self.key].to_pylist())
-        order = order_of(unsorted)
-        # One chunk a column: looking rows up in many takes long.
-        return unsorted[order], rows.take(pa.array(order)).combine_chunks()
+
+def _sorted(unsorted: Hashes, rows: pa.Table) -> tuple[Hashes, pa.Table]:
+    order = order_of(unsorted)
+    # One chunk a column: looking rows up in many takes long.
+    return unsorted[order], rows.take(pa.array(order)).combine_chunks()

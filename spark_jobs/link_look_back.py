@@ -11,12 +11,13 @@ from pyspark.sql import functions as F
 from spark_jobs import links
 from spark_jobs.kept_history import is_after
 from spark_jobs.link_memory import LinkMemory
-from spark_jobs.look_back import LookBack
+from spark_jobs.look_back import Batch, LookBack
 
 
 @dataclass
 class LinkLookBack(LookBack[LinkMemory]):
-    """The uses of the devices and payment methods of a micro-batch, as `links.changed_links` takes them."""
+    """The counts of the devices and payment methods of a micro-batch, and those that it changes, as
+    `links.changed_links` gives them."""
 
     KEY = "key"
     HORIZON = links.HORIZON
@@ -25,6 +26,12 @@ class LinkLookBack(LookBack[LinkMemory]):
 
     def _asked(self, transactions: DataFrame) -> DataFrame:
         return links.uses(transactions)
+
+    def _from_silver(self, batch: Batch, new: DataFrame) -> DataFrame:
+        return links.changed_links(super()._from_silver(batch, new))
+
+    def _united(self, kept: DataFrame, read: DataFrame) -> DataFrame:
+        return links.united(super()._united(kept, read))
 
     def _count(self, silver: DataFrame, moment: datetime) -> int:
         return _recent(silver, moment).select("feature", "key", "value").distinct().count()

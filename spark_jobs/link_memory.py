@@ -11,24 +11,26 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import BooleanType, StringType, StructField, StructType, TimestampType
 
+from lake.transaction_features import LINK_FEATURES
 from spark_jobs.keyed_rows import KeyedRows
-from spark_jobs.links import HORIZON
+from spark_jobs.link_counts import USES, changed_counts
+from spark_jobs.links import HORIZON, KEYS, changed_column
 
-USES = pa.schema(
+# What `links.changed_links` gives.
+_CHANGED = StructType(
     [
-        ("event_id", pa.string()),
-        ("at_us", pa.int64()),
-        ("feature", pa.string()),
-        ("key", pa.string()),
-        ("value", pa.string()),
+        StructField("event_id", StringType()),
+        StructField("event_time", TimestampType()),
+        StructField("is_new", BooleanType()),
+        *(StructField(one.name, one.type) for one in LINK_FEATURES),
+        *(StructField(changed_column(key), BooleanType()) for key in KEYS),
     ]
 )
 
 _KEY = "key"
 _OF_VALUE = ("feature", _KEY, "value")
-# Spark makes a partition of each ten thousand rows that it is given.
-_PARTITIONS = 2
 
 
 class LinkMemory:
@@ -70,13 +72,11 @@ class LinkMemory:
         return pc.unique(new.filter(pc.less_equal(new["at_us"], _micros(self.moment)))[_KEY])
 
     def around(self, new: pa.Table) -> DataFrame:
-        """New uses (`is_new`) of keys of which enough is kept, and what is kept of these, as `changed_links` takes
-        them."""
+        """What `links.changed_links` says of new uses of keys of which enough is kept."""
         keys = pc.unique(new[_KEY])
         before = pa.concat_tables([self._latest.of(keys), _without_ids(self._since.of(keys), self.moment)])
-        rows = pa.concat_tables([_marked(before, is_new=False), _marked(new.cast(USES), is_new=True)])
-        # Of several pieces, Spark would leave out what follows an empty one.
-        return self._spark.createDataFrame(rows.combine_chunks()).coalesce(_PARTITIONS)
+        found = pa.Table.from_pandas(changed_counts(before, new.cast(USES)), preserve_index=False)
+        return self._spark.createDataFrame(found.select(_CHANGED.names).combine_chunks(), _CHANGED)
 
 
 def _latest(uses: pa.Table, moment: datetime) -> pa.Table:
@@ -92,10 +92,6 @@ def _without_ids(uses: pa.Table, moment: datetime) -> pa.Table:
     is_after = pc.greater(uses["at_us"], _micros(moment))
     ids = pc.if_else(is_after, uses["event_id"], pa.scalar(None, pa.string()))
     return uses.set_column(uses.column_names.index("event_id"), "event_id", ids)
-
-
-def _marked(uses: pa.Table, *, is_new: bool) -> pa.Table:
-    return uses.append_column("is_new", pa.array([is_new] * uses.num_rows, pa.bool_()))
 
 
 def _micros(moment: datetime) -> int:

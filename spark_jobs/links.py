@@ -56,6 +56,11 @@ def changed_links(around: DataFrame) -> DataFrame:
     return counts.withColumns(_changes()).where(_is_changed()).drop(*(one.name + _BEFORE for one in LINK_FEATURES))
 
 
+def united(changes: DataFrame) -> DataFrame:
+    """Changed counts in one row a transaction again, where those of its keys were counted apart."""
+    return changes.groupBy("event_id").agg(*_united())
+
+
 def changed_column(key: str) -> str:
     """The column that says whether the counts of a key are to be corrected."""
     return f"is_changed_{key}"
@@ -103,6 +108,16 @@ def _changes() -> dict[str, Column]:
 @cache
 def _is_changed() -> Column:
     return F.col("is_new") | _any(F.col(changed_column(key)) for key in KEYS)
+
+
+@cache
+def _united() -> tuple[Column, ...]:
+    return (
+        F.max("event_time").alias("event_time"),
+        F.bool_or("is_new").alias("is_new"),
+        *(F.max(one.name).alias(one.name) for one in LINK_FEATURES),
+        *(F.bool_or(changed_column(key)).alias(changed_column(key)) for key in KEYS),
+    )
 
 
 @cache

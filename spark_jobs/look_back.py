@@ -146,7 +146,11 @@ class LookBack(ABC, Generic[M]):
         keys = new.sparkSession.createDataFrame(pa.table({self.KEY: apart}))
         of_apart = self._from_silver(batch, new.join(keys, on=self.KEY, how="left_semi"))
         others = fetched.filter(pc.invert(pc.is_in(fetched[self.KEY], value_set=apart)))
-        return of_apart if others.num_rows == 0 else memory.around(others).unionByName(of_apart)
+        return of_apart if others.num_rows == 0 else self._united(memory.around(others), of_apart)
+
+    def _united(self, kept: DataFrame, read: DataFrame) -> DataFrame:
+        """What comes of the memory, and what comes of silver, of other keys."""
+        return kept.unionByName(read)
 
     def _from_silver(self, batch: Batch, new: DataFrame) -> DataFrame:
         """What silver holds of the keys of what is new."""

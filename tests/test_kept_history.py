@@ -47,7 +47,8 @@ def found(kept: DataFrame, known: DataFrame, new: DataFrame) -> list[tuple[objec
     before = kept.where(~kept["event_id"].isin([row[0] for row in new.select("event_id").collect()]))
     around = before.unionByName(weighted(new)).join(known, on="user_id", how="left")
     last = {
-        column: F.expr(f"filter({seen.KEYS[key]}, one -> one.id = {key})[0].at") for key, column in seen.LAST.items()
+        column: F.expr(f"try_element_at(filter({seen.KEYS[key]}, one -> one.id = {key}), 1).at")
+        for key, column in seen.LAST.items()
     }
     rows = user_5m(around.withColumns(last).drop(*seen.KEYS.values())).join(
         new.select("event_id"), on="event_id", how="left_semi"

@@ -9,6 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -21,8 +22,9 @@ from lake.catalog import TABLES
 from lake.settings import Settings
 from lake.transaction_features import LINK_FEATURES
 from spark_jobs import link_look_back
+from spark_jobs.link_counts import running_counts
 from spark_jobs.link_look_back import LinkLookBack
-from spark_jobs.links import KEYS, changed_column, changed_links, link_features
+from spark_jobs.links import KEYS, changed_column, link_features
 from spark_jobs.look_back import SLACK, SOURCE, STEP, Batch
 from spark_jobs.user_5m import INPUTS
 from tests.payments import START, silver_rows
@@ -77,6 +79,16 @@ def wanted(events: Sequence[Use]) -> dict[str, dict[str, int | None]]:
     return {event_id: found for event_id, found in all_of_them.items() if set(found.values()) != {None}}
 
 
+uses = st.tuples(st.integers(0, 2), st.sampled_from([-1, 0, 1, 2]), st.integers(0, 30))
+
+
+@given(st.lists(uses, max_size=40))
+def test_counts_in_memory_equal_the_plain_python_oracle(made: list[tuple[int, int, int]]) -> None:
+    link, value, at = (np.array([use[n] for use in made], dtype=np.int64) for n in range(3))
+    wanted = [len({v for k, v, other in made if k == of and when - 7 < other <= when} - {-1}) for of, _, when in made]
+    assert running_counts(link, value, at, np.full(len(made), 7)).tolist() == wanted
+
+
 instants = st.integers(0, 6).map(lambda n: n * DAY / 3) | st.sampled_from([DAY - 0.000001, DAY + 0.000001, 1.0, 2.0])
 facts = st.tuples(
     instants,
@@ -128,7 +140,7 @@ class Table:
         batch = Batch.of(arrived)
         assert batch is not None
         around = self.look_back.around(batch, taken(self.settings))
-        for row in changed_links(around).collect():
+        for row in around.collect():
             if row["is_new"]:
                 self.stored[row["event_id"]] = {name: row[name] for name in NAMES}
             for key, features in KEYS.items():
