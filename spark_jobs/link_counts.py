@@ -6,7 +6,6 @@ Tests hold both against plain Python, and `risklake features parity` one against
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import reduce
 from operator import or_
 
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lake.transaction_features import LINK_FEATURES
+from spark_jobs.instants import length_us
 from spark_jobs.links import KEYS, changed_column
 
 # As `links.uses` makes them.
@@ -31,7 +31,7 @@ USES = pa.schema(
 )
 
 _Numbers = NDArray[np.int64]
-_LENGTHS = {one.name: (one.window or timedelta()) // timedelta(microseconds=1) for one in LINK_FEATURES}
+_LENGTHS_US = {one.name: length_us(one.window) for one in LINK_FEATURES}
 _NO_VALUE = -1
 
 
@@ -78,7 +78,7 @@ def running_counts(link: _Numbers, value: _Numbers, at_us: _Numbers, length_us: 
 def _as_numbers(uses: pa.Table) -> tuple[_Numbers, _Numbers, _Numbers, _Numbers]:
     """The link, value, instant and length of the window of each use."""
     feature, key = _codes(uses["feature"]), _codes(uses["key"])
-    lengths = np.array([_LENGTHS[name] for name in uses["feature"].to_pylist()], dtype=np.int64)
+    lengths = np.array([_LENGTHS_US[name] for name in uses["feature"].to_pylist()], dtype=np.int64)
     link = feature * (key.max(initial=0) + 1) + key
     return link, _codes(uses["value"]), uses["at_us"].to_numpy(), lengths
 

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BooleanType, StringType, StructField, StructType, TimestampType
 
 from lake.transaction_features import LINK_FEATURES
+from spark_jobs.instants import instant_us
 from spark_jobs.keyed_rows import KeyedRows
 from spark_jobs.link_counts import USES, changed_counts
 from spark_jobs.links import HORIZON, KEYS, changed_column
@@ -50,7 +51,7 @@ class LinkMemory:
     @classmethod
     def begun(cls, recent: pa.Table, moment: datetime, spark: SparkSession) -> LinkMemory:
         """From the uses of the horizon before a moment, and all after it."""
-        is_after = pc.greater(recent["at_us"], _micros(moment))
+        is_after = pc.greater(recent["at_us"], instant_us(moment))
         return cls(moment, _latest(recent.filter(pc.invert(is_after)), moment), recent.filter(is_after), spark)
 
     def moved(self, to: datetime) -> LinkMemory:
@@ -69,7 +70,7 @@ class LinkMemory:
 
     def not_enough_for(self, new: pa.Table) -> pa.Array:
         """The keys, each once, of which a new use does not lie after the moment."""
-        return pc.unique(new.filter(pc.less_equal(new["at_us"], _micros(self.moment)))[_KEY])
+        return pc.unique(new.filter(pc.less_equal(new["at_us"], instant_us(self.moment)))[_KEY])
 
     def around(self, new: pa.Table) -> DataFrame:
         """What `links.changed_links` says of new uses of keys of which enough is kept."""
@@ -81,7 +82,7 @@ class LinkMemory:
 
 def _latest(uses: pa.Table, moment: datetime) -> pa.Table:
     """The last use of each value, if it can still count after the moment; that of no value counts never."""
-    begin = _micros(moment - HORIZON)
+    begin = instant_us(moment - HORIZON)
     able = uses.filter(pc.and_(pc.is_valid(uses["value"]), pc.greater(uses["at_us"], begin)))
     last = able.group_by(list(_OF_VALUE)).aggregate([("at_us", "max")]).rename_columns({"at_us_max": "at_us"})
     return last.append_column("event_id", pa.nulls(last.num_rows, pa.string())).select(USES.names)
@@ -89,10 +90,6 @@ def _latest(uses: pa.Table, moment: datetime) -> pa.Table:
 
 def _without_ids(uses: pa.Table, moment: datetime) -> pa.Table:
     """The same; those up to the moment, which came late, as uses whose own count is not known from here."""
-    is_after = pc.greater(uses["at_us"], _micros(moment))
+    is_after = pc.greater(uses["at_us"], instant_us(moment))
     ids = pc.if_else(is_after, uses["event_id"], pa.scalar(None, pa.string()))
     return uses.set_column(uses.column_names.index("event_id"), "event_id", ids)
-
-
-def _micros(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond

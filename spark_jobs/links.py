@@ -8,7 +8,6 @@ device is. A set over a sliding window would look at the whole window again for 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from functools import cache, reduce
 
 from pyspark.sql import Column, DataFrame, Window
@@ -16,6 +15,7 @@ from pyspark.sql import functions as F
 
 from lake.feature import Feature
 from lake.transaction_features import LINK_FEATURES
+from spark_jobs.instants import length_us
 
 # The keys of features, and the features of each.
 KEYS: dict[str, tuple[Feature, ...]] = {
@@ -26,7 +26,6 @@ KEYS: dict[str, tuple[Feature, ...]] = {
 HORIZON = max(one.window for one in LINK_FEATURES if one.window is not None)
 
 _LINK = ("feature", "key")
-_BEFORE, _SIDE = "_before", "is_with_new"
 
 
 def uses(transactions: DataFrame) -> DataFrame:
@@ -41,19 +40,19 @@ def uses(transactions: DataFrame) -> DataFrame:
 
 def link_features(transactions: DataFrame) -> DataFrame:
     """From all transactions to `event_id` and `LINK_FEATURES`, for those that have a key of one."""
-    counts = _counted(uses(transactions)).groupBy("event_id")
-    return counts.agg(*(_of(one, F.lit(True)).alias(one.name) for one in LINK_FEATURES))
+    counts = _counted(uses(transactions).withColumn("is_new", F.lit(False)))
+    return counts.groupBy("event_id").agg(*_counts())
 
 
 def changed_links(around: DataFrame) -> DataFrame:
-    """Counts of the transactions of new uses (`is_new`), and of those whose counts the new uses change.
+    """Counts of the transactions of new uses (`is_new`), and of those whose counts the new uses may change.
 
-    `around` holds uses; of the keys that new ones have, all that lie less than the horizon from them. One without an
-    `event_id` stands for itself only as something that happened. A count is null where the transaction has no such key,
-    or, unless `is_new`, where it has one that no new use has; `is_changed_<key>` says which are to be corrected.
+    `around` holds uses; of the keys that new ones have, all that lie less than the horizon from them, also such as are
+    in silver and in no micro-batch yet. A count is null where the transaction has no such key, or, unless `is_new`,
+    where it has one that no new use has; `is_changed_<key>` says which may have to be corrected.
     """
-    counts = _counted(around.withColumn(_SIDE, _sides()), _SIDE).groupBy("event_id").agg(*_on_both_sides())
-    return counts.withColumns(_changes()).where(_is_changed()).drop(*(one.name + _BEFORE for one in LINK_FEATURES))
+    found = _counted(around).groupBy("event_id").agg(*_about_transaction(), *_counts(), *_follows())
+    return found.where(_any(F.col(name) for name in ("is_new", *map(changed_column, KEYS))))
 
 
 def united(changes: DataFrame) -> DataFrame:
@@ -62,14 +61,19 @@ def united(changes: DataFrame) -> DataFrame:
 
 
 def changed_column(key: str) -> str:
-    """The column that says whether the counts of a key are to be corrected."""
+    """The column that says whether the counts of a key may have to be corrected."""
     return f"is_changed_{key}"
 
 
-def _counted(uses: DataFrame, *apart: str) -> DataFrame:
-    """The uses of transactions with the `count` of their feature at their instant, rows of other `apart` left out."""
-    steps = uses.withColumn("until", _until(*apart)).select(*apart, *_LINK, F.inline(_steps()))
-    return steps.withColumn("count", _running(*apart)).where(F.col("event_id").isNotNull())
+def _counted(uses: DataFrame) -> DataFrame:
+    """The uses, each with the `count` of its feature at its instant, and whether it `follows` a new one in its window.
+
+    Whether a new use changes a count cannot be told from what silver holds: another one of the same value may lie there
+    that no micro-batch has brought yet, and the count be stored without either.
+    """
+    steps = uses.withColumn("until", _until()).select(*_LINK, F.inline(_steps()))
+    asked = steps.withColumns(_running()).where(F.col("event_id").isNotNull())
+    return asked.withColumn("follows", ~F.col("is_new") & F.coalesce(_since_new() < _length_us(), F.lit(False)))
 
 
 # A column is built in the JVM step by step: once, not for each micro-batch.
@@ -84,30 +88,62 @@ def _each() -> Column:
 
 
 @cache
-def _sides() -> Column:
-    """New uses are counted on one side only, the others with and without them."""
-    with_new, both = F.array(F.lit(True)), F.array(F.lit(True), F.lit(False))
-    return F.explode(F.when(F.col("is_new"), with_new).otherwise(both))
+def _until() -> Column:
+    """When a use no longer counts. Of several at the same instant only the last one counts."""
+    of_value = Window.partitionBy(*_LINK, "value").orderBy("at_us")
+    return F.least(F.lead("at_us").over(of_value), F.col("at_us") + _length_us())
 
 
 @cache
-def _on_both_sides() -> tuple[Column, ...]:
-    return (
-        F.timestamp_micros(F.max("at_us")).alias("event_time"),
-        F.bool_and(_SIDE).alias("is_new"),
-        *(_of(one, F.col(_SIDE)).alias(one.name) for one in LINK_FEATURES),
-        *(_of(one, ~F.col(_SIDE)).alias(one.name + _BEFORE) for one in LINK_FEATURES),
+def _steps() -> Column:
+    """What a use adds to the count, and when; that of no value only asks."""
+    nobody, is_old = F.lit(None).cast("string"), F.lit(False)
+    asks, adds = (_step(F.col("event_id"), F.col("at_us"), step, F.col("is_new")) for step in (0, 1))
+    takes = _step(nobody, F.col("until"), -1, is_old)
+    return F.when(F.col("value").isNull(), F.array(asks)).otherwise(F.array(adds, takes))
+
+
+def _step(event_id: Column, at_us: Column, step: int, is_new: Column) -> Column:
+    return F.struct(event_id.alias("event_id"), at_us.alias("at_us"), F.lit(step).alias("step"), is_new.alias("is_new"))
+
+
+@cache
+def _running() -> dict[str, Column]:
+    by_time = Window.partitionBy(*_LINK).orderBy("at_us")
+    up_to_now = by_time.rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    return {
+        "count": F.sum("step").over(up_to_now),
+        "new_at_us": F.max(F.when(F.col("is_new"), F.col("at_us"))).over(up_to_now),
+    }
+
+
+def _since_new() -> Column:
+    return F.col("at_us") - F.col("new_at_us")
+
+
+@cache
+def _length_us() -> Column:
+    """The length of the window of a row's feature."""
+    lengths = {one.name: length_us(one.window) for one in LINK_FEATURES}
+    return F.element_at(F.create_map(*(F.lit(part) for pair in lengths.items() for part in pair)), F.col("feature"))
+
+
+@cache
+def _counts() -> tuple[Column, ...]:
+    return tuple(F.max(F.when(_is(one), F.col("count"))).cast(one.type).alias(one.name) for one in LINK_FEATURES)
+
+
+@cache
+def _about_transaction() -> tuple[Column, ...]:
+    return F.timestamp_micros(F.max("at_us")).alias("event_time"), F.bool_or("is_new").alias("is_new")
+
+
+@cache
+def _follows() -> tuple[Column, ...]:
+    return tuple(
+        F.bool_or(F.col("follows") & _any(map(_is, features))).alias(changed_column(key))
+        for key, features in KEYS.items()
     )
-
-
-@cache
-def _changes() -> dict[str, Column]:
-    return {changed_column(key): _differs(key) for key in KEYS}
-
-
-@cache
-def _is_changed() -> Column:
-    return F.col("is_new") | _any(F.col(changed_column(key)) for key in KEYS)
 
 
 @cache
@@ -120,46 +156,8 @@ def _united() -> tuple[Column, ...]:
     )
 
 
-@cache
-def _until(*apart: str) -> Column:
-    """When a use no longer counts. Of several at the same instant only the last one counts."""
-    of_value = Window.partitionBy(*apart, *_LINK, "value").orderBy("at_us")
-    return F.least(F.lead("at_us").over(of_value), F.col("at_us") + _length_us())
-
-
-@cache
-def _steps() -> Column:
-    """What a use adds to the count, and when."""
-    asks, adds = _step(F.col("event_id"), F.col("at_us"), 0), _step(F.col("event_id"), F.col("at_us"), 1)
-    takes = _step(F.lit(None).cast("string"), F.col("until"), -1)
-    return F.when(F.col("value").isNull(), F.array(asks)).otherwise(F.array(adds, takes))
-
-
-@cache
-def _running(*apart: str) -> Column:
-    by_time = Window.partitionBy(*apart, *_LINK).orderBy("at_us")
-    return F.sum("step").over(by_time.rangeBetween(Window.unboundedPreceding, Window.currentRow))
-
-
-def _step(event_id: Column, at_us: Column, step: int) -> Column:
-    return F.struct(event_id.alias("event_id"), at_us.alias("at_us"), F.lit(step).alias("step"))
-
-
-@cache
-def _length_us() -> Column:
-    """The length of the window of a row's feature."""
-    lengths = {one.name: (one.window or timedelta()) // timedelta(microseconds=1) for one in LINK_FEATURES}
-    return F.element_at(F.create_map(*(F.lit(part) for pair in lengths.items() for part in pair)), F.col("feature"))
-
-
-def _of(feature: Feature, condition: Column) -> Column:
-    is_it = (F.col("feature") == feature.name) & condition
-    return F.max(F.when(is_it, F.col("count"))).cast(feature.type)
-
-
-def _differs(key: str) -> Column:
-    changed = _any(~F.col(one.name).eqNullSafe(F.col(one.name + _BEFORE)) for one in KEYS[key])
-    return ~F.col("is_new") & changed
+def _is(feature: Feature) -> Column:
+    return F.col("feature") == feature.name
 
 
 def _any(conditions: Iterable[Column]) -> Column:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from lake.catalog import ORDERS
 from lake.order_features import DAY, EQUAL_FEATURES, HOUR, TEN_MINUTES, USER_FEATURES
+from spark_jobs.instants import length_us
 from spark_jobs.travel import local_hour
 
 # What is equal in equal orders.
@@ -91,9 +92,8 @@ def touched(window: timedelta, *keys: str) -> Column:
 
 
 def _frame(window: timedelta, *keys: str) -> WindowSpec:
-    microseconds = window // timedelta(microseconds=1)
     moment = F.unix_micros("event_time")
-    return Window.partitionBy(*keys).orderBy(moment).rangeBetween(1 - microseconds, Window.currentRow)
+    return Window.partitionBy(*keys).orderBy(moment).rangeBetween(1 - length_us(window), Window.currentRow)
 
 
 def _run(number: Column, numbers: Column) -> Column:

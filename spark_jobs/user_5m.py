@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
 
 from pyspark.sql import Column, DataFrame, Window, WindowSpec
@@ -11,6 +12,7 @@ from pyspark.sql import functions as F
 from lake.catalog import USER_5M
 from lake.feature import Aggregate, Feature
 from lake.transaction_features import DAY, FIVE_MINUTES, HORIZON, HOUR, LEAST_PAST, MONTH, USER_FEATURES
+from spark_jobs.instants import SECOND_US, length_us
 from spark_jobs.travel import distance_km, local_hour
 
 # What the transform needs of `silver.transactions`, and what rules see beside the features.
@@ -36,8 +38,8 @@ LONG_SUMS = {
     "w_past_amount_30d": MONTH,
 }
 
-_SECOND = 1_000_000
 _MINOR_UNITS = 10_000
+_PART = Decimal(10**18)
 
 
 def is_online() -> Column:
@@ -94,7 +96,7 @@ _AGGREGATES = {
 
 def _frame(window: timedelta) -> WindowSpec:
     """The events of the same user in (event time - window, event time]."""
-    return _by_time().rangeBetween(1 - _micros(window), Window.currentRow)
+    return _by_time().rangeBetween(1 - length_us(window), Window.currentRow)
 
 
 def _within(total: Column, window: timedelta, *keys: str) -> Column:
@@ -103,17 +105,13 @@ def _within(total: Column, window: timedelta, *keys: str) -> Column:
     Both are running sums, where a frame that slides goes through the whole window again at each transaction: quadratic
     in the transactions of a busy user.
     """
-    up_to_begin = total.over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, -_micros(window)))
+    up_to_begin = total.over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, -length_us(window)))
     up_to_now = total.over(_by_time(*keys).rangeBetween(Window.unboundedPreceding, Window.currentRow))
     return up_to_now - F.coalesce(up_to_begin, F.lit(0))
 
 
 def _by_time(*keys: str) -> WindowSpec:
     return Window.partitionBy("user_id", *keys).orderBy(F.unix_micros("event_time"))
-
-
-def _micros(window: timedelta) -> int:
-    return window // timedelta(microseconds=1)
 
 
 def _in_order(*keys: str) -> WindowSpec:
@@ -135,7 +133,7 @@ def _over_windows() -> dict[str, Column]:
     return {
         **features,
         **sums,
-        "squares_5m": _within(F.try_sum(_minor() * _minor()), FIVE_MINUTES),
+        **{f"squares_{name}": _within(F.sum(part), FIVE_MINUTES) for name, part in _parts_of_square().items()},
         "previous": F.lag(F.struct("event_time", "country", "device_id", "status")).over(_in_order()),
         "in_person": F.last(in_person, ignorenulls=True).over(before),
         "at_merchant": F.lag("event_time").over(_in_order("merchant_id")),
@@ -174,12 +172,12 @@ def _formulas(*, has_seen: bool) -> dict[str, Column]:
 
 
 def _seconds_since(event: str) -> Column:
-    return (F.unix_micros("event_time") - F.unix_micros(F.col(f"{event}.event_time"))) / _SECOND
+    return (F.unix_micros("event_time") - F.unix_micros(F.col(f"{event}.event_time"))) / SECOND_US
 
 
 def _is_new(last: str, seen: str | None) -> Column:
     """Whether no event before this one, within the horizon, has the same key."""
-    begin = F.unix_micros("event_time") - HORIZON // timedelta(microseconds=1)
+    begin = F.unix_micros("event_time") - length_us(HORIZON)
     is_known = F.coalesce(F.unix_micros(last) >= begin, F.lit(False))
     if seen:
         is_known = is_known | F.coalesce(F.unix_micros(seen) >= begin, F.lit(False))
@@ -191,14 +189,23 @@ def _minor() -> Column:
     return (F.col("amount") * _MINOR_UNITS).cast("decimal(18, 0)")
 
 
+def _parts_of_square() -> dict[str, Column]:
+    """The square of an amount in two parts: a running sum of either has room for more rows than there will ever be."""
+    square = _minor() * _minor()
+    low = square % F.lit(_PART)
+    return {"low": low, "high": ((square - low) / F.lit(_PART)).cast("decimal(19, 0)")}
+
+
 def _standard_deviation() -> Column:
     """Sample standard deviation from exact sums; in doubles where a sum of squares exceeds 38 digits."""
     count = F.col("txn_count_5m")
     total = (F.col("amount_sum_5m") * _MINOR_UNITS).cast("decimal(28, 0)")
-    squares = F.col("squares_5m").cast("decimal(38, 0)")
+    high, low = (F.col(f"squares_{name}").cast("decimal(38, 0)") for name in ("high", "low"))
+    squares = F.try_add(F.try_multiply(high, F.lit(_PART)), low)
     exact = F.try_subtract(F.try_multiply(count.cast("decimal(19, 0)"), squares), F.try_multiply(total, total)).cast(
         "double"
     )
-    rough = count * squares.cast("double") - total.cast("double") * total.cast("double")
+    in_doubles = high.cast("double") * float(_PART) + low.cast("double")
+    rough = count * in_doubles - total.cast("double") * total.cast("double")
     scaled = F.coalesce(exact, F.greatest(rough, F.lit(0.0)))
     return F.when(count > 1, F.sqrt(scaled / (count * (count - 1))) / _MINOR_UNITS)

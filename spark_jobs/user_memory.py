@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BooleanType, StructField, StructType, TimestampType
 
 from spark_jobs import kept_history, seen
+from spark_jobs.instants import instant_us
 from spark_jobs.kept_history import SPAN, is_after
 from spark_jobs.keyed_rows import KeyedRows
 
@@ -64,7 +65,7 @@ class UserMemory:
 
     def not_enough_for(self, new: pa.Table) -> pa.Array:
         """The users, each once, of whom a new transaction lies outside the span, or one that is known lies after it."""
-        begin, end = _micros(self.moment), _micros(self.moment + SPAN)
+        begin, end = instant_us(self.moment), instant_us(self.moment + SPAN)
         at = _micros_of(new)
         is_outside = pc.or_(pc.less_equal(at, begin), pc.greater(at, end))
         strays = new.filter(is_outside)[_KEY]
@@ -110,10 +111,6 @@ def _nullable(frame: DataFrame) -> StructType:
 def _frame(spark: SparkSession, rows: pa.Table, schema: StructType) -> DataFrame:
     # Of several pieces, Spark would leave out what follows an empty one.
     return spark.createDataFrame(rows.combine_chunks(), schema).coalesce(_PARTITIONS)
-
-
-def _micros(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
 
 
 def _micros_of(rows: pa.Table) -> pa.ChunkedArray:

@@ -130,6 +130,11 @@ class Table:
     corrected: list[str] = field(default_factory=list)
 
     def take(self, new: Sequence[Use]) -> DataFrame:
+        """Let silver take in uses, and a micro-batch bring them."""
+        self.append(new)
+        return self.bring(new, taken(self.settings))
+
+    def append(self, new: Sequence[Use]) -> None:
         self.events += new
         arrived = rows(self.spark, new).coalesce(1)
         payments = [(one.event_id, one.user_id, START + timedelta(seconds=one.at)) for one in new]
@@ -137,14 +142,17 @@ class Table:
         of_links = arrived.select("event_id", "device_id", "payment_method_id")
         complete = whole.join(of_links, on="event_id").select(TABLES[SOURCE].column_names)
         storage.append(complete, self.settings, SOURCE)
-        batch = Batch.of(arrived)
+
+    def bring(self, new: Sequence[Use], version: int | None) -> DataFrame:
+        batch = Batch.of(rows(self.spark, new).coalesce(1))
         assert batch is not None
-        around = self.look_back.around(batch, taken(self.settings))
+        around = self.look_back.around(batch, version)
         for row in around.collect():
             if row["is_new"]:
                 self.stored[row["event_id"]] = {name: row[name] for name in NAMES}
             for key, features in KEYS.items():
-                if row[changed_column(key)]:
+                # One that no micro-batch has brought yet has no row to be corrected.
+                if row[changed_column(key)] and row["event_id"] in self.stored:
                     self.stored[row["event_id"]] |= {one.name: row[one.name] for one in features}
                     self.corrected.append(row["event_id"])
         return around
@@ -202,6 +210,20 @@ def test_a_late_use_of_a_known_user_corrects_nothing_and_one_of_a_new_user_what_
     assert table.corrected == []
     table.take([Use("later", 90.0, "u3", "d")])
     assert table.corrected == ["c"]
+    assert table.stored == wanted(table.events)
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_two_late_uses_of_one_user_correct_what_follows_though_silver_holds_both_before_either_comes(
+    spark: SparkSession, settings: Settings, keeps: bool
+) -> None:
+    table, late = Table(spark, settings, LinkLookBack(settings, keeps=keeps)), [Use(x, 1.0, "u2", "d") for x in "bc"]
+    table.take([Use("a", 2.0, "u1", "d")])
+    # As a stream finds it that starts again.
+    table.look_back = LinkLookBack(settings, keeps=keeps)
+    table.append(late)
+    for use, version in zip(late, (None, taken(settings)), strict=True):
+        table.bring([use], version)
     assert table.stored == wanted(table.events)
 
 

@@ -234,6 +234,12 @@ def test_a_small_spread_of_huge_amounts_keeps_its_digits(spark: SparkSession) ->
     assert compute(spark, events)["e2"]["amount_std_5m"] == 0.0002
 
 
+def test_the_spread_of_five_minutes_keeps_its_digits_after_any_number_of_huge_amounts(spark: SparkSession) -> None:
+    before = [Event(f"b{n:03}", "u", n * HOUR, Decimal("99999999999999.9999")) for n in range(150)]
+    now = [Event(f"e{n}", "u", 200 * HOUR + n, Decimal(f"99999999999999.000{2 * n}")) for n in range(3)]
+    assert compute(spark, before + now)["e2"]["amount_std_5m"] == 0.0002
+
+
 def test_parity_sees_a_changed_a_missing_and_a_doubled_row(spark: SparkSession) -> None:
     frame = user_5m(silver(spark, [Event(name, "u", float(n)) for n, name in enumerate("abcd")]))
     changed = frame.where("event_id != 'b'").selectExpr(
