@@ -9,25 +9,22 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DateType, DecimalType, TimestampType
 
 from lake import order_features, storage, transaction_features
-from lake.catalog import ALERTS, CASES, DISPOSITIONS, DUPLICATES, ORPHANS, QUARANTINE, SCORES
-from lake.errors import UsageError
+from lake.catalog import ALERTS, CASES, DISPOSITIONS, SCORES
 from lake.feature import Feature, in_words
-from lake.feed import Feed
-from lake.feed_tables import bronze_table, silver_table
+from lake.feed_tables import silver_table
 from lake.feeds import FEEDS
 from lake.settings import Settings
-from risklake.explain_rules import Facts, judged
+from risklake.explain_lines import event_of, fate_of, feed_of, lines_of, with_text
+from risklake.explain_rules import judged
+from risklake.facts import Facts, facts_of, facts_where
 from risklake.quarantine import LineId
-from spark_jobs.mask import excerpt
 from spark_jobs.rules.files import load_rules
 from spark_jobs.rules.watched import WATCHED, Watched
 
 MART = "marts.fct_transactions"
 MOST_EVENTS = 200
-ACCEPTED, REPEATED, WAITING, QUARANTINED = "accepted", "repeat of an accepted event", "waiting", "quarantined"
 
 _FEATURES = {"transactions": transaction_features.FEATURES, "orders": order_features.FEATURES}
 _SHOWN_OF_EVENTS = ("event_time", "event_id", "amount", "amount_numeric", "currency", "country", "merchant_id",
@@ -67,14 +64,14 @@ def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = 
     """
     if "/" in asked and asked.partition("/")[0] in FEEDS:
         line = LineId.parse(asked)
-        key = _event_of(spark, settings, line)
+        key = event_of(spark, settings, line)
         if key is None:
-            return Explanation(asked, line.feed, _lines(spark, settings, [_fate_of(spark, settings, line)], raw))
+            return Explanation(asked, line.feed, with_text(spark, settings, [fate_of(spark, settings, line)], raw))
         feed, event_id = FEEDS[line.feed], key
     else:
-        feed, event_id = _feed_of(spark, settings, asked), asked
-    lines = _lines(spark, settings, _lines_of(spark, settings, feed, event_id), raw)
-    accepted = _rows(spark, settings, silver_table(feed).name, F.col(feed.key) == event_id)
+        feed, event_id = feed_of(spark, settings, asked), asked
+    lines = with_text(spark, settings, lines_of(spark, settings, feed, event_id), raw)
+    accepted = facts_where(spark, settings, silver_table(feed).name, F.col(feed.key) == event_id)
     if not accepted or feed.name not in WATCHED:
         return Explanation(asked, feed.name, lines, accepted[0] if accepted else None)
     return _of_accepted(_Event(spark, settings, WATCHED[feed.name], event_id, accepted[0]), asked, lines)
@@ -98,7 +95,7 @@ class _Event:
         )
 
     def rows(self, name: str, condition: Column | None = None) -> list[Facts]:
-        return _rows(self.spark, self.settings, name, self.is_it if condition is None else condition)
+        return facts_where(self.spark, self.settings, name, self.is_it if condition is None else condition)
 
     def events(self) -> DataFrame:
         """All events of the feed with the names that features use."""
@@ -155,7 +152,7 @@ def _windows(event: _Event, features: Sequence[Feature]) -> list[Facts]:
         count = counts.collect()[0]
         columns = [name for name in _SHOWN_OF_EVENTS if name in before.columns]
         newest = before.orderBy(F.desc("event_time"), F.desc("event_id")).limit(MOST_EVENTS).select(*columns)
-        events = _facts(newest.withColumn("seconds_before", _seconds_before(event)))
+        events = facts_of(newest.withColumn("seconds_before", _seconds_before(event)))
         for number, span in enumerate(spans):
             inside = [one for one in events if one["seconds_before"] < span.total_seconds()]
             found.append({"key": key, "window": in_words(span), "count": count[number], "events": inside})
@@ -205,100 +202,6 @@ def _models(event: _Event, features: Facts) -> list[Facts]:
     if now is None:
         return found
     return [*(one for one in found if one["version"] != now["version"]), now]
-
-
-def _feed_of(spark: SparkSession, settings: Settings, event_id: str) -> Feed:
-    """The feed that an event stands in. Raises `UsageError` if it is in none."""
-    for feed in FEEDS.values():
-        if feed.is_reference:
-            continue
-        held = [(silver_table(feed).name, F.col(feed.key) == event_id)]
-        held += [(name, _key_of(feed, event_id)) for name in (DUPLICATES.name, ORPHANS.name)]
-        for name, condition in held:
-            if storage.exists(spark, settings, name) and _holds(spark, settings, name, condition):
-                return feed
-    raise UsageError(
-        f"{event_id!r} is no event of the lake {settings.lake_root}. A rejected line has no id of its own: name it as "
-        "feed/file:number, as `risklake quarantine list` does"
-    )
-
-
-def _holds(spark: SparkSession, settings: Settings, name: str, condition: Column) -> bool:
-    return not storage.read(spark, settings, name).where(condition).isEmpty()
-
-
-def _key_of(feed: Feed, event_id: str) -> Column:
-    return (F.col("feed") == feed.name) & (F.col("event_key") == event_id)
-
-
-def _event_of(spark: SparkSession, settings: Settings, line: LineId) -> str | None:
-    """The key of the event that a line is or repeats; None for one that was rejected or stands nowhere."""
-    feed = FEEDS[line.feed]
-    at = (F.col("source_file") == line.source_file) & (F.col("line_number") == line.line_number)
-    if not feed.is_reference:
-        for row in _rows(spark, settings, silver_table(feed).name, at):
-            return str(row[feed.key])
-    for name in (DUPLICATES.name, ORPHANS.name):
-        for row in _rows(spark, settings, name, at & (F.col("feed") == feed.name)):
-            return str(row["event_key"])
-    return None
-
-
-def _fate_of(spark: SparkSession, settings: Settings, line: LineId) -> Facts:
-    at = (F.col("source_file") == line.source_file) & (F.col("line_number") == line.line_number)
-    found = _rows(spark, settings, QUARANTINE.name, at & (F.col("feed") == line.feed))
-    known = {"feed": line.feed, "source_file": line.source_file, "line_number": line.line_number}
-    if found:
-        return known | {"fate": QUARANTINED, "reasons": found[0]["reasons"]}
-    if not _rows(spark, settings, bronze_table(FEEDS[line.feed]).name, at):
-        raise UsageError(f"{line} stands nowhere in the lake {settings.lake_root}. `risklake status` counts what does")
-    return known | {"fate": "in bronze, not decided about yet", "reasons": []}
-
-
-def _lines_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str) -> list[Facts]:
-    """Where the lines of an event stand: the accepted one, its repeats, and those that wait."""
-    places = [
-        (silver_table(feed).name, F.col(feed.key) == event_id, ACCEPTED),
-        (DUPLICATES.name, _key_of(feed, event_id), REPEATED),
-        (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "waiting"), WAITING),
-        (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "quarantine"), QUARANTINED),
-    ]
-    found = []
-    for name, condition, fate in places:
-        for row in _rows(spark, settings, name, condition):
-            missing = [{"code": "unknown_reference", "message": str(one)} for one in row.get("missing") or []]
-            known = {"feed": feed.name, "source_file": row["source_file"], "line_number": row["line_number"]}
-            found.append(known | {"fate": fate, "reasons": missing})
-    return found
-
-
-def _lines(spark: SparkSession, settings: Settings, lines: list[Facts], raw: bool) -> list[Facts]:
-    """The same with the text of each line and when it came."""
-    found = []
-    for line in lines:
-        feed = FEEDS[line["feed"]]
-        at = (F.col("source_file") == line["source_file"]) & (F.col("line_number") == line["line_number"])
-        stored = storage.read(spark, settings, bronze_table(feed).name).where(at)
-        text = F.col("line").cast("string") if raw else excerpt(F.col("line").cast("string"), feed)
-        rows = _facts(stored.select("arrived_at", "file_modified_at", "read_error", text.alias("text")))
-        found.append(line | (rows[0] if rows else {"text": None, "arrived_at": None}))
-    return found
-
-
-def _rows(spark: SparkSession, settings: Settings, name: str, condition: Column) -> list[Facts]:
-    if not storage.exists(spark, settings, name):
-        return []
-    return _facts(storage.read(spark, settings, name).where(condition))
-
-
-def _facts(rows: DataFrame) -> list[Facts]:
-    """Rows as plain values; times, dates and decimals as text."""
-    texts = (TimestampType, DateType, DecimalType)
-    columns = [
-        F.col(one.name).cast("string").alias(one.name) if isinstance(one.dataType, texts) else F.col(one.name)
-        for one in rows.schema.fields
-    ]
-    return [row.asDict(recursive=True) for row in rows.select(*columns).collect()]
 
 
 def _as_text(value: Any) -> str | None:

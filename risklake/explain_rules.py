@@ -7,12 +7,11 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
+from risklake.facts import Facts
 from spark_jobs.rules.evaluate import evaluate, fires, inputs, inputs_of_list, reason, reason_of_list
 from spark_jobs.rules.held import is_listed
 from spark_jobs.rules.lists import BLOCK_LIST, ValueList
 from spark_jobs.rules.rule_set import ACTIVE, APPROVE, OFF, SHADOW, Rule, RuleSet
-
-Facts = dict[str, Any]
 
 
 def judged(event: DataFrame, rules: RuleSet, feed: str) -> tuple[list[Facts], int, str]:

@@ -20,7 +20,8 @@ from ml import models
 from ml.artifact import model_path, save_model
 from ml.features import FEATURES
 from risklake.dispositions import close
-from risklake.explain import ACCEPTED, QUARANTINED, REPEATED, Explanation, explain
+from risklake.explain import Explanation, explain
+from risklake.explain_lines import ACCEPTED, QUARANTINED, REPEATED
 from risklake.explain_page import page
 from spark_jobs import pipeline
 from tests.conftest import transaction_line

@@ -1,0 +1,98 @@
+"""Where the lines of an event stand, and what became of each."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from lake import storage
+from lake.catalog import DUPLICATES, ORPHANS, QUARANTINE
+from lake.errors import UsageError
+from lake.feed import Feed
+from lake.feed_tables import bronze_table, silver_table
+from lake.feeds import FEEDS
+from lake.settings import Settings
+from risklake.facts import Facts, facts_of, facts_where
+from risklake.quarantine import LineId
+from spark_jobs.mask import excerpt
+
+ACCEPTED, REPEATED, WAITING, QUARANTINED = "accepted", "repeat of an accepted event", "waiting", "quarantined"
+
+
+def feed_of(spark: SparkSession, settings: Settings, event_id: str) -> Feed:
+    """The feed that an event stands in. Raises `UsageError` if it is in none."""
+    for feed in FEEDS.values():
+        if feed.is_reference:
+            continue
+        held = [(silver_table(feed).name, F.col(feed.key) == event_id)]
+        held += [(name, _key_of(feed, event_id)) for name in (DUPLICATES.name, ORPHANS.name)]
+        for name, condition in held:
+            if storage.exists(spark, settings, name) and _holds(spark, settings, name, condition):
+                return feed
+    raise UsageError(
+        f"{event_id!r} is no event of the lake {settings.lake_root}. A rejected line has no id of its own: name it as "
+        "feed/file:number, as `risklake quarantine list` does"
+    )
+
+
+def _holds(spark: SparkSession, settings: Settings, name: str, condition: Column) -> bool:
+    return not storage.read(spark, settings, name).where(condition).isEmpty()
+
+
+def _key_of(feed: Feed, event_id: str) -> Column:
+    return (F.col("feed") == feed.name) & (F.col("event_key") == event_id)
+
+
+def event_of(spark: SparkSession, settings: Settings, line: LineId) -> str | None:
+    """The key of the event that a line is or repeats; None for one that was rejected or stands nowhere."""
+    feed = FEEDS[line.feed]
+    at = (F.col("source_file") == line.source_file) & (F.col("line_number") == line.line_number)
+    if not feed.is_reference:
+        for row in facts_where(spark, settings, silver_table(feed).name, at):
+            return str(row[feed.key])
+    for name in (DUPLICATES.name, ORPHANS.name):
+        for row in facts_where(spark, settings, name, at & (F.col("feed") == feed.name)):
+            return str(row["event_key"])
+    return None
+
+
+def fate_of(spark: SparkSession, settings: Settings, line: LineId) -> Facts:
+    """What became of a line that is no event. Raises `UsageError` if it stands nowhere."""
+    at = (F.col("source_file") == line.source_file) & (F.col("line_number") == line.line_number)
+    found = facts_where(spark, settings, QUARANTINE.name, at & (F.col("feed") == line.feed))
+    known = {"feed": line.feed, "source_file": line.source_file, "line_number": line.line_number}
+    if found:
+        return known | {"fate": QUARANTINED, "reasons": found[0]["reasons"]}
+    if not facts_where(spark, settings, bronze_table(FEEDS[line.feed]).name, at):
+        raise UsageError(f"{line} stands nowhere in the lake {settings.lake_root}. `risklake status` counts what does")
+    return known | {"fate": "in bronze, not decided about yet", "reasons": []}
+
+
+def lines_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str) -> list[Facts]:
+    """Where the lines of an event stand: the accepted one, its repeats, and those that wait."""
+    places = [
+        (silver_table(feed).name, F.col(feed.key) == event_id, ACCEPTED),
+        (DUPLICATES.name, _key_of(feed, event_id), REPEATED),
+        (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "waiting"), WAITING),
+        (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "quarantine"), QUARANTINED),
+    ]
+    found = []
+    for name, condition, fate in places:
+        for row in facts_where(spark, settings, name, condition):
+            missing = [{"code": "unknown_reference", "message": str(one)} for one in row.get("missing") or []]
+            known = {"feed": feed.name, "source_file": row["source_file"], "line_number": row["line_number"]}
+            found.append(known | {"fate": fate, "reasons": missing})
+    return found
+
+
+def with_text(spark: SparkSession, settings: Settings, lines: list[Facts], raw: bool) -> list[Facts]:
+    """The same with the text of each line, masked unless `raw`, and when it came."""
+    found = []
+    for line in lines:
+        feed = FEEDS[line["feed"]]
+        at = (F.col("source_file") == line["source_file"]) & (F.col("line_number") == line["line_number"])
+        stored = storage.read(spark, settings, bronze_table(feed).name).where(at)
+        text = F.col("line").cast("string") if raw else excerpt(F.col("line").cast("string"), feed)
+        rows = facts_of(stored.select("arrived_at", "file_modified_at", "read_error", text.alias("text")))
+        found.append(line | (rows[0] if rows else {"text": None, "arrived_at": None}))
+    return found
