@@ -8,10 +8,8 @@ is taken as it is.
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 from statistics import median
 from typing import Annotated
@@ -19,7 +17,7 @@ from typing import Annotated
 import typer
 from pyspark.sql import SparkSession
 
-from benchmarks.figures import Folder, Out, tell, today
+from benchmarks.figures import Folder, Out, place_of, tell, today
 from benchmarks.great_lake import id_of, payments, rows_of
 from benchmarks.processes import HarnessError, as_command
 from lake import storage
@@ -43,7 +41,7 @@ def main(
     out: Out = None,
 ) -> None:
     """Write a great lake, and time explanations of some of its events."""
-    stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="explain-"))).resolve()
+    stages, place = Stages(), place_of(folder, "explain")
     settings = load_settings({"lake_root": str(place / "lake")}, environment={})
     spark = build_session(settings, "explain")
     if not settings.local_path().is_dir():

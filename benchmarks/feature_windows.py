@@ -8,13 +8,11 @@ from silver each time, as a drain does. Nothing is written but silver, so that t
 from __future__ import annotations
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Annotated
 
@@ -22,7 +20,7 @@ import typer
 from pyspark.sql import DataFrame, SparkSession
 from rich.table import Table
 
-from benchmarks.figures import Folder, Out, tell, today
+from benchmarks.figures import Folder, Out, place_of, tell, today
 from benchmarks.great_lake import BEGIN, payments, rows_of
 from benchmarks.processes import HarnessError, as_command
 from lake import storage
@@ -69,7 +67,7 @@ def main(
     out: Out = None,
 ) -> None:
     """Time features with all users alike and with one busy user; exit code 1 if that costs too much."""
-    stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="feature-windows-"))).resolve()
+    stages, place = Stages(), place_of(folder, "feature-windows")
     found = {}
     for name, share in (("alike", 0.0), ("one_busy", hot)):
         settings = load_settings({"lake_root": str(place / name)}, environment={})

@@ -1,8 +1,9 @@
-"""How a benchmark tells its figures: a line of JSON on the screen, and a file for whoever wants to keep them."""
+"""Where a benchmark works, and how it tells its figures: as JSON on the screen, and in a file if one is named."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,11 @@ import typer
 
 Out = Annotated[Path | None, typer.Option(help="JSON file for the figures")]
 Folder = Annotated[Path | None, typer.Option(help="Where to work; a temporary folder by default")]
+
+
+def place_of(folder: Path | None, benchmark: str) -> Path:
+    """Where a benchmark works: in the folder that is given, or in a temporary one of its own."""
+    return (folder or Path(tempfile.mkdtemp(prefix=f"{benchmark}-"))).resolve()
 
 
 def today() -> str:

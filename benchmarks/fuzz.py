@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.drain import drained_and_told
+from benchmarks.figures import place_of
 from benchmarks.processes import as_command
 from generator.write import generate
 from lake.feeds import FEEDS
@@ -86,7 +87,7 @@ def main(
 ) -> None:
     """Drain damaged input, and print where it went. Exit code 7 if a line is missing, 1 if it took too much memory."""
 
-    stages, place = Stages(), folder or Path(tempfile.mkdtemp(prefix="fuzz-"))
+    stages, place = Stages(), place_of(folder, "fuzz")
     settings = load_settings({"lake_root": str(place / "lake")})
     with stages.stage("input"):
         write_inbox(settings, lines=lines, files=files, seed=seed)

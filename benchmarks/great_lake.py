@@ -11,6 +11,8 @@ from lake.table import Table
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 _LINES_A_FILE = 50_000
+# An odd number: numbers that follow each other give ids that do not.
+_SCATTER = 2_654_435_761
 
 
 def payments(
@@ -29,7 +31,7 @@ def payments(
     """
     number, apart_us = F.col("id"), span // timedelta(microseconds=1) // events
     begin_us = int(begin.timestamp()) * 1_000_000
-    scattered = F.lower(F.lpad(F.hex((number * 2_654_435_761) % 2**32), 8, "0"))
+    scattered = F.lower(F.lpad(F.hex((number * _SCATTER) % 2**32), 8, "0"))
     moment = F.timestamp_micros(F.lit(begin_us) + (number - first) * apart_us)
     is_hot = _drawn_by(number, 5, 1000) < round(1000 * hot)
     user = F.when(is_hot, users).otherwise(_drawn_by(number, 1, users))
@@ -69,7 +71,7 @@ def payments(
 
 def id_of(number: int) -> str:
     """The id of a payment, which says nothing of its time."""
-    return f"e-{(number * 2_654_435_761) % 2**32:08x}-{number:x}"
+    return f"e-{(number * _SCATTER) % 2**32:08x}-{number:x}"
 
 
 def _drawn_by(number: Column, seed: int, below: int) -> Column:

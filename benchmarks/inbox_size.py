@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.drain import drained_and_told
+from benchmarks.figures import place_of
 from benchmarks.processes import as_command
 from generator.write import generate
 from lake.errors import UsageError
@@ -48,7 +49,7 @@ def main(
     """Drain the input and print where it went. Exit code 7 if a line is missing, 1 if it took too much memory."""
     if bool(files) == bool(gigabytes):
         raise UsageError("say either --files, such as --files 100000, or --gigabytes, such as --gigabytes 2")
-    stages, place = Stages(), folder or Path(tempfile.mkdtemp(prefix="inbox-size-"))
+    stages, place = Stages(), place_of(folder, "inbox-size")
     settings = load_settings({"lake_root": str(place / "lake")})
     with stages.stage("input"):
         if files:

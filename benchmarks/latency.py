@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import quantiles
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 import typer
 from rich.table import Table
 
-from benchmarks.figures import Folder, Out, tell, today
+from benchmarks.figures import Folder, Out, place_of, tell, today
 from benchmarks.processes import HarnessError, as_command
 from benchmarks.soak.flatness import Course, by_quarter, course
 from benchmarks.soak.run import Observed, settle, soak
@@ -39,7 +38,7 @@ def main(
     out: Out = None,
 ) -> None:
     """Measure the time from a visible file to its committed alerts."""
-    stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="latency-"))).resolve()
+    stages, place = Stages(), place_of(folder, "latency")
     lake, logs, seconds = place / "lake", place / "said", minutes * 60
     with stages.stage("latency", "s", total=seconds) as update:
         observed = soak(

@@ -8,7 +8,6 @@ are. A median of five or ten is as good as the machine is quiet: compare two ver
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -20,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.faults.checkpoint_faults import newest
 from benchmarks.faults.points import unnoted
-from benchmarks.figures import Folder, Out, tell, today
+from benchmarks.figures import Folder, Out, place_of, tell, today
 from benchmarks.latency import rows_of
 from benchmarks.processes import HarnessError, Running, as_command, started
 from benchmarks.soak.run import stop, wait_until_streaming
@@ -49,7 +48,7 @@ def main(
     """Measure the seconds of a micro-batch of each stage on small files."""
     if warm >= files:
         raise typer.BadParameter(f"{warm} of {files} files leaves none to count: give more --files, or a lower --warm")
-    stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="micro-batches-"))).resolve()
+    stages, place = Stages(), place_of(folder, "micro-batches")
     lake, command = place / "lake", [sys.executable, "-m", "risklake.cli", "stream"]
     judged = []
     with started(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.figures import Folder, Out, tell, today
+from benchmarks.figures import Folder, Out, place_of, tell, today
 from benchmarks.processes import HarnessError, Running, as_command, started
 from benchmarks.soak.run import settle, stop, wait_until_streaming
 from generator.chaos import SPOILERS
@@ -62,7 +61,7 @@ def main(
     out: Out = None,
 ) -> None:
     """Stream payments in random orders, and compare all features with their recomputation."""
-    stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="parity-"))).resolve()
+    stages, place = Stages(), place_of(folder, "parity")
     results = []
     with stages.stage("orders", "orders", total=orders) as update:
         for number in range(orders):

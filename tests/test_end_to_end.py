@@ -89,7 +89,7 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
         "on_their_way": 0, "difference": 0,
     }  # fmt: skip
     assert status["parity"]["user_5m"] == {"compared": 35, "differing": 0}
-    # Windows are looked for each minute; the last payments may have come after that.
+    # Windows are looked for seldom; the last payments may have come after that.
     assert status["parity"].get("user_windows", {"differing": 0})["differing"] == 0
     assert storage.read(spark, settings, "marts.fct_transactions").count() in (30, 35)
 

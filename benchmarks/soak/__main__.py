@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import shutil
-import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from benchmarks.figures import Folder, Out, tell, today
+from benchmarks.figures import Folder, Out, place_of, tell, today
 from benchmarks.processes import as_command
 from benchmarks.soak.flatness import QUARTERS, Course, by_quarter, course, tail
 from benchmarks.soak.run import USERS_AT_A_PAYMENT_A_SECOND, Observed, settle, soak
@@ -38,7 +37,7 @@ def main(
     out: Out = None,
 ) -> None:
     """Stream under steady load, and see whether memory, state, files and latency stay flat."""
-    stages, place = Stages(), (folder or Path(tempfile.mkdtemp(prefix="soak-"))).resolve()
+    stages, place = Stages(), place_of(folder, "soak")
     lake, logs, seconds = place / "lake", place / "said", minutes * 60
     with stages.stage("soak", "s", total=seconds) as update:
 
