@@ -1,9 +1,9 @@
 """Features in random orders: `python -m benchmarks.parity --orders 50 --events 20000`.
 
-Each order is a lake of its own. Its payments and orders come in batches of random sizes, in an order that chance has
-disturbed (most lines are hardly late, some come days after), with every kind of dirt. The real stream takes them; in
-some orders it is killed on the way (`kill -9`) and started again. Then all features are recomputed from silver and
-compared row by row. Exit code 1 if a row differs.
+Each order is a lake of its own. Its payments, orders and disputes come in batches of random sizes, in an order that
+chance has disturbed (most lines are hardly late, some come days after), with every kind of dirt. The real stream takes
+them; in some orders it is killed on the way (`kill -9`) and started again. Then all features are recomputed from silver
+and compared row by row. Exit code 1 if a row differs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from generator.write import generate
 from lake.inbox import land_lines, open_file, visible_files
 from lake.progress import Stages
 
-_FEEDS = ("transactions", "orders")
+_FEEDS = ("transactions", "orders", "disputes")
 _CHAOS_SHARE = 0.01
 _COMMAND = [sys.executable, "-m", "risklake.cli"]
 # How late a line comes, as a share of all lines: mostly a little, some much.
@@ -103,7 +103,7 @@ def run(place: Path, *, events: int, seed: int) -> Result:
 
 
 def delivery(inbox: Path, *, events: int, seed: int, random: Random) -> Iterator[tuple[str, list[str]]]:
-    """Generated lines of both feeds in files of random sizes, out of order by chance; gives (feed, lines)."""
+    """Generated lines of the feeds in files of random sizes, out of order by chance; gives (feed, lines)."""
     generate(
         inbox,
         rows=events,

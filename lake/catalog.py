@@ -13,7 +13,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from lake.feature_tables import BOOKKEEPING, ORDERS, USER_5M, USER_WINDOWS, WRITING
+from lake.feature_tables import BOOKKEEPING, DISPUTES, ORDERS, USER_5M, USER_WINDOWS, WRITING
 from lake.feed import MONEY
 from lake.feed_tables import DUPLICATES, ORPHANS, QUARANTINE, bronze_table, history_table, silver_table
 from lake.feeds import FEEDS
@@ -26,9 +26,9 @@ ALERTS = Table(
     grain="one row an (event, rule) that fired",
     keys=("event_id", "rule"),
     columns=(
-        Column("event_id", StringType(), "The transaction or order", nullable=False),
+        Column("event_id", StringType(), "The transaction, order or dispute", nullable=False),
         Column("rule", StringType(), "Name of the rule, or of the block list", nullable=False),
-        Column("watches", StringType(), "Feed of the event: transactions or orders", nullable=False),
+        Column("watches", StringType(), "Feed of the event: transactions, orders or disputes", nullable=False),
         Column("user_id", StringType(), "Whose event", nullable=False),
         Column("entity", StringType(), "What the alert is about: user_id, merchant_id, device_id…", nullable=False),
         Column("entity_id", StringType(), "Which one of them", nullable=False),
@@ -67,7 +67,7 @@ ALERTS = Table(
 
 CASES = Table(
     name="alerts.cases",
-    meaning="Cases: the open alerts on one user, device or product that belong together, such as those of one attack",
+    meaning="Cases: open alerts on one user, merchant, device or product that belong together, as those of one attack",
     grain="one row a case: alerts on one entity, each within its cool-down of the one before it",
     keys=("case_id",),
     columns=(
@@ -100,7 +100,7 @@ DISPOSITIONS = Table(
     grain="one row a decision about an event",
     keys=("event_id", "decided_at"),
     columns=(
-        Column("event_id", StringType(), "The transaction or order", nullable=False),
+        Column("event_id", StringType(), "The transaction, order or dispute", nullable=False),
         Column("label", StringType(), "`fraud` or `genuine`", nullable=False),
         Column("case_id", StringType(), "Case that was closed with it; null for an event by itself"),
         Column("decided_at", TimestampType(), "When it was decided (UTC)", nullable=False),
@@ -199,6 +199,7 @@ TABLES: dict[str, Table] = {
         ORPHANS,
         USER_5M,
         ORDERS,
+        DISPUTES,
         USER_WINDOWS,
         ALERTS,
         CASES,

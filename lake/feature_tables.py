@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql.types import DateType, StringType, TimestampType
 
-from lake import order_features, transaction_features, window_features
+from lake import dispute_features, order_features, transaction_features, window_features
 from lake.table import Column, Table
 
 # How a row came to be written, in tables that late lines correct.
@@ -58,6 +58,35 @@ ORDERS = Table(
     columns=(
         *_event("order"),
         *(feature.column for feature in order_features.FEATURES),
+        *WRITING,
+    ),
+    partition_by=("event_date",),
+    expires=True,
+    change_feed=True,
+    is_on_demand=True,
+    bookkeeping=BOOKKEEPING,
+    written_by="spark_jobs/features.py",
+)
+
+DISPUTES = Table(
+    name="features.disputes",
+    meaning="What was known of the merchant at each dispute, by the time at which it was reported",
+    grain="one row an accepted dispute of a payment that is known, and that was made at most "
+    f"{dispute_features.LONGEST_DELAY.days} days before",
+    keys=("event_id",),
+    columns=(
+        Column("event_id", StringType(), "The dispute", nullable=False),
+        Column("transaction_id", StringType(), "The disputed transaction", nullable=False),
+        Column("user_id", StringType(), "Who paid", nullable=False),
+        Column("merchant_id", StringType(), "Who was paid", nullable=False),
+        Column(
+            "event_time",
+            TimestampType(),
+            "When the dispute was reported: the end of all windows, included (UTC)",
+            nullable=False,
+        ),
+        Column("event_date", DateType(), "UTC date of `event_time`", nullable=False),
+        *(feature.column for feature in dispute_features.FEATURES),
         *WRITING,
     ),
     partition_by=("event_date",),

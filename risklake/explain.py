@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lake import order_features, storage, transaction_features
+from lake import dispute_features, order_features, storage, transaction_features
 from lake.catalog import ALERTS, CASES, DISPOSITIONS, SCORES
-from lake.feature import Feature, in_words
+from lake.feature import in_words
 from lake.feed_tables import silver_table
 from lake.feeds import FEEDS
 from lake.settings import Settings
@@ -26,7 +25,11 @@ from spark_jobs.rules.watched import WATCHED, Watched
 MART = "marts.fct_transactions"
 MOST_EVENTS = 200
 
-_FEATURES = {"transactions": transaction_features.FEATURES, "orders": order_features.FEATURES}
+_FEATURES = {
+    "transactions": transaction_features.FEATURES,
+    "orders": order_features.FEATURES,
+    "disputes": dispute_features.FEATURES,
+}
 _SHOWN_OF_EVENTS = ("event_time", "event_id", "amount", "amount_numeric", "currency", "country", "merchant_id",
                     "product_id", "quantity", "user_id", "device_id", "channel", "status")  # fmt: skip
 
@@ -98,11 +101,12 @@ class _Event:
         return facts_where(self.spark, self.settings, name, self.is_it if condition is None else condition)
 
     def events(self) -> DataFrame:
-        """All events of the feed with the names that features use."""
-        feed = self.watched.feed
-        names = {feed.key: "event_id", feed.event_time or "event_time": "event_time"}
-        silver = storage.read(self.spark, self.settings, silver_table(feed).name)
-        return silver.withColumnsRenamed(names)
+        """All events of the feed with the names that features use, and with what only their features know."""
+        events = self.watched.named(storage.read(self.spark, self.settings, silver_table(self.watched.feed).name))
+        features = storage.read(self.spark, self.settings, self.watched.features.name)
+        keys = dict.fromkeys(name for one in _FEATURES[self.watched.name] for name in _names(one.key))
+        known = [name for name in keys if name not in events.columns]
+        return events.join(features.select("event_id", *known), on="event_id", how="inner") if known else events
 
 
 def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
@@ -122,7 +126,7 @@ def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
         ]
         if featured
         else [],
-        _windows(event, _FEATURES[name]),
+        _windows(event, event.row | values),
         rules,
         score,
         decision,
@@ -141,13 +145,14 @@ def _judged(event: _Event) -> tuple[list[Facts], int, str]:
     return judged(features.join(fields, on="event_id", how="inner"), load_rules(event.settings), event.watched.name)
 
 
-def _windows(event: _Event, features: Sequence[Feature]) -> list[Facts]:
+def _windows(event: _Event, known: Facts) -> list[Facts]:
     """For each key of features its windows, with the newest of the events inside (`MOST_EVENTS` at most)."""
     found = []
+    features = _FEATURES[event.watched.name]
     keys = dict.fromkeys(one.key for one in features if one.window is not None)
-    for key in (one for one in keys if all(event.row[part] is not None for part in one.split(", "))):
+    for key in (one for one in keys if all(known.get(name) is not None for name in _names(one))):
         spans = sorted({one.window for one in features if one.key == key and one.window is not None})
-        before = _before(event, key.split(", "), spans[-1])
+        before = _before(event, {name: known[name] for name in _names(key)}, spans[-1])
         counts = before.agg(*(F.count_if(_is_within(event, span)).alias(str(n)) for n, span in enumerate(spans)))
         count = counts.collect()[0]
         columns = [name for name in _SHOWN_OF_EVENTS if name in before.columns]
@@ -159,13 +164,17 @@ def _windows(event: _Event, features: Sequence[Feature]) -> list[Facts]:
     return found
 
 
-def _before(event: _Event, keys: list[str], span: timedelta) -> DataFrame:
+def _names(key: str) -> list[str]:
+    return key.split(", ")
+
+
+def _before(event: _Event, keys: Facts, span: timedelta) -> DataFrame:
     """The events with the same keys that happened in a time up to the event, itself included."""
     end = F.lit(_time_of(event)).cast("timestamp")
     first_day = F.date_sub(F.to_date(end), span.days + 1)
     rows = event.events().where(F.col("event_date").between(first_day, F.to_date(end)))
-    for key in keys:
-        rows = rows.where(F.col(key).cast("string").eqNullSafe(F.lit(_as_text(event.row[key]))))
+    for key, value in keys.items():
+        rows = rows.where(F.col(key).cast("string").eqNullSafe(F.lit(_as_text(value))))
     return rows.where((F.col("event_time") <= end) & _is_within(event, span))
 
 

@@ -17,6 +17,7 @@ app = typer.Typer(help="Features: what was known of an event when it happened.",
 _FEATURES = {
     "user_5m": "lake.transaction_features",
     "orders": "lake.order_features",
+    "disputes": "lake.dispute_features",
     "user_windows": "lake.window_features",
 }
 

@@ -84,7 +84,8 @@ def try_out(file: File = None) -> None:
 
 @app.command("columns", epilog="Example: risklake rules columns transactions")
 def columns(
-    feed: Annotated[str, typer.Argument(help="transactions or orders")] = "transactions", as_json: AsJson = False
+    feed: Annotated[str, typer.Argument(help="transactions, orders or disputes")] = "transactions",
+    as_json: AsJson = False,
 ) -> None:
     """What a condition may use: the fields of an event and its features, with their kinds and meanings."""
     from lake.errors import UsageError

@@ -55,7 +55,9 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
             storage.ensure_tables(spark, settings, outputs)
         # Other streams write alerts too.
         own = outputs or [ALERTS.name]
-        storage.require_matching_checkpoint(spark, settings, watched.query, own)
+        storage.require_matching_checkpoint(
+            spark, settings, watched.query, own, only=None if outputs else f"watches = '{watched.name}'"
+        )
         changes = storage.read_stream(spark, settings, watched.features.name, continuous=continuous)
         return storage.stream_batches(
             changes,

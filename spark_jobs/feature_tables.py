@@ -9,27 +9,33 @@ from datetime import timedelta
 from pyspark.sql import DataFrame, SparkSession
 
 from lake import feeds, storage
-from lake.catalog import ORDERS, USER_5M, USER_WINDOWS
+from lake.catalog import DISPUTES, ORDERS, USER_5M, USER_WINDOWS
 from lake.feed import Feed
+from lake.feed_tables import silver_table
 from lake.settings import Settings
 from lake.table import Table
 from lake.transaction_features import HORIZON
 from lake.window_features import WINDOW
-from spark_jobs import links, orders, user_5m, user_windows
+from spark_jobs import disputes, links, orders, user_5m, user_windows
+from spark_jobs.streams import RARE, URGENT
 
 
 @dataclass(frozen=True)
 class FeatureTable:
     """A table of features of a feed's events.
 
-    `recompute` makes its content from all rows of the feed's silver table; nothing depends on events that lie more than
-    `horizon` apart.
+    `recompute` makes its content from all rows of its `sources`, silver tables of which that of the feed is the first;
+    nothing depends on events that lie more than `horizon` apart. `is_by_event` says whether it has one row for each
+    event of the feed, and not one for several or for some. Between two looks of its stream lie `pace` triggers.
     """
 
     table: Table
     feed: Feed
     horizon: timedelta
-    recompute: Callable[[DataFrame], DataFrame]
+    recompute: Callable[..., DataFrame]
+    others: tuple[Feed, ...] = ()
+    is_by_event: bool = True
+    pace: float = URGENT
 
     @property
     def name(self) -> str:
@@ -38,18 +44,18 @@ class FeatureTable:
 
     @property
     def source(self) -> str:
-        """The table that it is made of."""
-        return f"silver.{self.feed.name}"
+        """The table of its events."""
+        return self.sources[0]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The tables that it is made of, in the order in which its stream reads them."""
+        return tuple(silver_table(feed).name for feed in (self.feed, *self.others))
 
     @property
     def query(self) -> str:
         """The stream that writes it."""
         return self.table.name.replace(".", "_")
-
-    @property
-    def is_by_event(self) -> bool:
-        """Whether it has one row for each event, and not one for several."""
-        return self.table.keys == ("event_id",)
 
 
 def _transactions(silver: DataFrame) -> DataFrame:
@@ -65,12 +71,24 @@ def _windows(silver: DataFrame) -> DataFrame:
     return user_windows.user_windows(silver.select(*user_windows.INPUTS))
 
 
-# One row an event.
+# At most one row an event.
 EVENT_TABLES = (
     FeatureTable(USER_5M, feeds.TRANSACTIONS, HORIZON, _transactions),
     FeatureTable(ORDERS, feeds.ORDERS, orders.HORIZON, _orders),
+    FeatureTable(
+        DISPUTES,
+        feeds.DISPUTES,
+        disputes.HORIZON,
+        disputes.disputes,
+        others=(feeds.TRANSACTIONS,),
+        is_by_event=False,
+        pace=RARE,
+    ),
 )
-FEATURE_TABLES = (*EVENT_TABLES, FeatureTable(USER_WINDOWS, feeds.TRANSACTIONS, WINDOW, _windows))
+FEATURE_TABLES = (
+    *EVENT_TABLES,
+    FeatureTable(USER_WINDOWS, feeds.TRANSACTIONS, WINDOW, _windows, is_by_event=False),
+)
 
 
 def feature_tables(spark: SparkSession, settings: Settings) -> list[FeatureTable]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from functools import partial
+from datetime import UTC, datetime, timedelta
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from lake import order_features, storage
+from lake.dispute_features import LONGEST_DELAY
 from lake.feature import Feature
 from lake.order_features import DAY, EQUAL_FEATURES, TEN_MINUTES
 from lake.settings import Settings
 from lake.storage import Transaction
 from lake.transaction_features import LINK_FEATURES, USER_FEATURES
-from spark_jobs import links, orders
+from spark_jobs import disputes, links, orders
 from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
 from spark_jobs.lag import taken_whole
 from spark_jobs.link_look_back import LinkLookBack
@@ -28,9 +29,11 @@ from spark_jobs.user_5m import INPUTS, user_5m
 from spark_jobs.user_look_back import UserLookBack
 
 JOB = "features"
-TRANSACTIONS, ORDERS = EVENT_TABLES
+TRANSACTIONS, ORDERS, DISPUTES = EVENT_TABLES
 
 _Write = Callable[[DataFrame, int], None]
+# Disputes of some 100 bytes each.
+_FEW = 200_000
 
 
 def changed(around: DataFrame) -> DataFrame:
@@ -45,12 +48,22 @@ def changed(around: DataFrame) -> DataFrame:
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
     """A stream for each table of features whose feed has come."""
-    writers = {TRANSACTIONS.name: _transactions_writer, ORDERS.name: _orders_writer}
+    writers = {
+        TRANSACTIONS.name: _transactions_writer,
+        ORDERS.name: _orders_writer,
+        DISPUTES.name: _disputes_writer,
+    }
     return [
         Stream(found.query, _starter(spark, settings, found, writers[found.name]))
         for found in EVENT_TABLES
-        if storage.exists(spark, settings, found.source)
+        if _has_come(spark, settings, found)
     ]
+
+
+def _has_come(spark: SparkSession, settings: Settings, found: FeatureTable) -> bool:
+    # Those of the first hour are always there; a stream of what never comes costs its start and its looks.
+    has_come = storage.is_written if found.table.is_on_demand else storage.exists
+    return has_come(spark, settings, found.source)
 
 
 def _starter(
@@ -60,7 +73,7 @@ def _starter(
         name = found.table.name
         storage.ensure_tables(spark, settings, [name])
         storage.require_matching_checkpoint(spark, settings, found.query, [name])
-        events = storage.read_stream(spark, settings, found.source, continuous=continuous)
+        events = _arrivals(spark, settings, found, continuous=continuous)
         write = writer(settings, continuous)
         return storage.stream_batches(
             events,
@@ -68,12 +81,21 @@ def _starter(
             write,
             query=found.query,
             continuous=continuous,
-            has_little=partial(is_small, settings, found.query, found.source),
+            has_little=partial(is_small, settings, found.query, *found.sources),
             rank=Rank.FEATURES,
-            every_seconds=URGENT * settings.trigger_seconds,
+            every_seconds=found.pace * settings.trigger_seconds,
         )
 
     return start
+
+
+def _arrivals(spark: SparkSession, settings: Settings, found: FeatureTable, *, continuous: bool) -> DataFrame:
+    """What comes into the sources of a table: of one, its rows; of several, the ids (`event_id`) of transactions."""
+    has_turns = continuous and found.pace <= URGENT
+    arrivals = [storage.read_stream(spark, settings, name, continuous=has_turns) for name in found.sources]
+    if len(arrivals) == 1:
+        return arrivals[0]
+    return reduce(DataFrame.unionByName, (rows.select("event_id") for rows in arrivals))
 
 
 def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
@@ -129,6 +151,39 @@ def _orders_writer(settings: Settings, continuous: bool) -> _Write:
         arrived.unpersist()
 
     return write
+
+
+def _disputes_writer(settings: Settings, continuous: bool) -> _Write:
+    name = DISPUTES.table.name
+
+    def write(batch: DataFrame, batch_id: int) -> None:
+        # All of silver is asked, whichever of the two came with this micro-batch: the same again changes nothing.
+        new = _newly_known(settings, batch).localCheckpoint(eager=False)
+        ranges = time_ranges(new)
+        if not ranges:
+            return
+        near = ranges.wider(disputes.REACH)
+        stored = storage.read(batch.sparkSession, settings, name).where(near.condition())
+        rows = disputes.changed(new, stored).localCheckpoint(eager=False)
+        last = F.lit(new.agg(F.max("inputs_arrived_at")).collect()[0][0])
+        by_whom = F.when(F.col("is_new"), F.col("inputs_arrived_at")).otherwise(last)
+        written = rows.withColumns({"inputs_arrived_at": by_whom, "updated_at": F.lit(datetime.now(UTC))})
+        storage.merge_changes(written, settings, name, within=near.condition("old"), insert=True)
+
+    return write
+
+
+def _newly_known(settings: Settings, batch: DataFrame) -> DataFrame:
+    """The disputes of payments that were disputed, or came, with a micro-batch, as `disputes.paid` gives them."""
+    reported, payments = (storage.read(batch.sparkSession, settings, name) for name in DISPUTES.sources)
+    asked = reported.join(batch.select("event_id").distinct(), on="event_id", how="left_semi")
+    asked = asked.localCheckpoint(eager=False)
+    first, last, count = asked.agg(F.min("event_date"), F.max("event_date"), F.count("*")).collect()[0]
+    if not count:
+        return disputes.paid(asked, payments.limit(0))
+    days = F.col("event_date").between(F.lit(first - LONGEST_DELAY - timedelta(days=1)), F.lit(last))
+    # Few are looked for in all payments of half a year, which need not be moved for that.
+    return disputes.paid(F.broadcast(asked) if count <= _FEW else asked, payments.where(days))
 
 
 class _Writing:

@@ -8,6 +8,7 @@ the table; on an object store neither is asked, and a lake is then judged as if 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,16 +37,20 @@ NO_LAG = Lag()
 # Of a query that has finished nothing yet: all of the table is on its way, also where its first commits are gone.
 _ALL = 2**63 - 1
 # A checkpoint or log that is damaged, or written otherwise than it is today.
-UNREADABLE = (OSError, KeyError, TypeError, ValueError)
+UNREADABLE = (OSError, IndexError, KeyError, TypeError, ValueError)
+# In a file of offsets, a line of its format and one of the micro-batch stand before those of the sources.
+_FIRST_SOURCE, _NOTHING = 2, "-"
 
 
 class LagMeter:
     """The lag of a query behind a table over the time of a count: made before it, and closed after it.
 
-    The rows of the table itself are to be counted as of `version` (None where that is not known).
+    The rows of the table itself are to be counted as of `version` (None where that is not known). Of a query that reads
+    several tables, `number` says the how manieth of them it is.
     """
 
-    def __init__(self, settings: Settings, query: str, table: str) -> None:
+    def __init__(self, settings: Settings, query: str, table: str, number: int = 0) -> None:
+        self._number = number
         self._checkpoint = Path(checkpoint(settings, query))
         self._log = TableLog(Path(settings.table_path(table)))
         self._finished: Taken | None = None
@@ -53,7 +58,7 @@ class LagMeter:
         if settings.is_local and self._log.latest() >= 0:
             with suppress(*UNREADABLE):
                 latest = self._log.latest()
-                self._finished = last_taken(self._checkpoint, "commits")
+                self._finished = last_taken(self._checkpoint, "commits", number)
                 self.version = latest
 
     def close(self) -> Lag:
@@ -63,7 +68,7 @@ class LagMeter:
         try:
             unfinished = self._added_after(self._finished, self.version)
             later = self._added_after(Taken(self.version + 1))
-            not_begun = self._added_after(last_taken(self._checkpoint, "offsets"))
+            not_begun = self._added_after(last_taken(self._checkpoint, "offsets", self._number))
         except UNREADABLE:
             return NO_LAG
         if unfinished is None or later is None or not_begun is None:
@@ -74,9 +79,9 @@ class LagMeter:
         return _ALL if taken is None else total_rows(self._log.added_after(taken, up_to))
 
 
-def is_behind(settings: Settings, query: str, table: str) -> bool:
-    """Whether rows of a table wait for a query that reads it, or are being worked on. Not known, it is not."""
-    return LagMeter(settings, query, table).close().behind > 0
+def is_behind(settings: Settings, query: str, tables: Sequence[str]) -> bool:
+    """Whether rows of the tables that a query reads wait for it, or are being worked on. Not known, it is not."""
+    return any(LagMeter(settings, query, table, number).close().behind > 0 for number, table in enumerate(tables))
 
 
 def taken_whole(settings: Settings, query: str) -> int | None:
@@ -90,14 +95,20 @@ def taken_whole(settings: Settings, query: str) -> int | None:
     return None
 
 
-def last_taken(checkpoint: Path, kind: str) -> Taken | None:
-    """How far the newest micro-batch reads that has an entry of this kind (`offsets`, `commits`); None without one."""
+def last_taken(checkpoint: Path, kind: str, number: int = 0) -> Taken | None:
+    """How far the newest micro-batch reads that has an entry of this kind (`offsets`, `commits`); None without one.
+
+    It is told of one of the tables that the query reads, of which it may have taken nothing yet: None, too.
+    """
     folder = checkpoint / kind
     numbers = [int(file.name) for file in folder.iterdir() if file.name.isdigit()] if folder.is_dir() else []
     if not numbers:
         return None
     text = (checkpoint / "offsets" / str(max(numbers))).read_text(encoding="utf-8").strip()
-    offset = json.loads(text.split("\n")[-1])
+    taken = text.split("\n")[_FIRST_SOURCE + number]
+    if taken == _NOTHING:
+        return None
+    offset = json.loads(taken)
     if offset.get("isStartingVersion"):
         return None  # within its first snapshot a stream reads in an order of its own
     return Taken.of(offset)

@@ -28,20 +28,20 @@ HORIZON = max(one.window for one in LINK_FEATURES if one.window is not None)
 _LINK = ("feature", "key")
 
 
-def uses(transactions: DataFrame) -> DataFrame:
-    """From transactions to a row for each feature and each transaction that has the feature's key.
+def uses(events: DataFrame, features: tuple[Feature, ...] = LINK_FEATURES) -> DataFrame:
+    """From events, by default transactions, to a row for each feature and each of them that has the feature's key.
 
-    `feature` and `key` say what was used, `value` what is counted (null if the transaction names none), `event_id` and
+    `feature` and `key` say what was used, `value` what is counted (null if the event names none), `event_id` and
     `at_us` where and when (microseconds since 1970).
     """
-    rows = transactions.select("event_id", F.unix_micros("event_time").alias("at_us"), F.inline(_each()))
+    rows = events.select("event_id", F.unix_micros("event_time").alias("at_us"), F.inline(_each(features)))
     return rows.where(F.col("key").isNotNull())
 
 
-def link_features(transactions: DataFrame) -> DataFrame:
-    """From all transactions to `event_id` and `LINK_FEATURES`, for those that have a key of one."""
-    counts = _counted(uses(transactions).withColumn("is_new", F.lit(False)))
-    return counts.groupBy("event_id").agg(*_counts())
+def link_features(events: DataFrame, features: tuple[Feature, ...] = LINK_FEATURES) -> DataFrame:
+    """From all events to `event_id` and such counts of different values, for those that have a key of one."""
+    counts = _counted(uses(events, features).withColumn("is_new", F.lit(False)), features)
+    return counts.groupBy("event_id").agg(*_counts(features))
 
 
 def changed_links(around: DataFrame) -> DataFrame:
@@ -51,7 +51,8 @@ def changed_links(around: DataFrame) -> DataFrame:
     in silver and in no micro-batch yet. A count is null where the transaction has no such key, or, unless `is_new`,
     where it has one that no new use has; `is_changed_<key>` says which may have to be corrected.
     """
-    found = _counted(around).groupBy("event_id").agg(*_about_transaction(), *_counts(), *_follows())
+    by_transaction = _counted(around, LINK_FEATURES).groupBy("event_id")
+    found = by_transaction.agg(*_about_transaction(), *_counts(LINK_FEATURES), *_follows())
     return found.where(_any(F.col(name) for name in ("is_new", *map(changed_column, KEYS))))
 
 
@@ -65,33 +66,34 @@ def changed_column(key: str) -> str:
     return f"is_changed_{key}"
 
 
-def _counted(uses: DataFrame) -> DataFrame:
+def _counted(uses: DataFrame, features: tuple[Feature, ...]) -> DataFrame:
     """The uses, each with the `count` of its feature at its instant, and whether it `follows` a new one in its window.
 
     Whether a new use changes a count cannot be told from what silver holds: another one of the same value may lie there
     that no micro-batch has brought yet, and the count be stored without either.
     """
-    steps = uses.withColumn("until", _until()).select(*_LINK, F.inline(_steps()))
+    steps = uses.withColumn("until", _until(features)).select(*_LINK, F.inline(_steps()))
     asked = steps.withColumns(_running()).where(F.col("event_id").isNotNull())
-    return asked.withColumn("follows", ~F.col("is_new") & F.coalesce(_since_new() < _length_us(), F.lit(False)))
+    is_near = F.coalesce(_since_new() < _length_us(features), F.lit(False))
+    return asked.withColumn("follows", ~F.col("is_new") & is_near)
 
 
 # A column is built in the JVM step by step: once, not for each micro-batch.
 @cache
-def _each() -> Column:
+def _each(features: tuple[Feature, ...]) -> Column:
     return F.array(
         *(
             F.struct(F.lit(one.name).alias("feature"), F.col(one.key).alias("key"), F.col(one.of).alias("value"))
-            for one in LINK_FEATURES
+            for one in features
         )
     )
 
 
 @cache
-def _until() -> Column:
+def _until(features: tuple[Feature, ...]) -> Column:
     """When a use no longer counts. Of several at the same instant only the last one counts."""
     of_value = Window.partitionBy(*_LINK, "value").orderBy("at_us")
-    return F.least(F.lead("at_us").over(of_value), F.col("at_us") + _length_us())
+    return F.least(F.lead("at_us").over(of_value), F.col("at_us") + _length_us(features))
 
 
 @cache
@@ -122,15 +124,15 @@ def _since_new() -> Column:
 
 
 @cache
-def _length_us() -> Column:
+def _length_us(features: tuple[Feature, ...]) -> Column:
     """The length of the window of a row's feature."""
-    lengths = {one.name: length_us(one.window) for one in LINK_FEATURES}
+    lengths = {one.name: length_us(one.window) for one in features}
     return F.element_at(F.create_map(*(F.lit(part) for pair in lengths.items() for part in pair)), F.col("feature"))
 
 
 @cache
-def _counts() -> tuple[Column, ...]:
-    return tuple(F.max(F.when(_is(one), F.col("count"))).cast(one.type).alias(one.name) for one in LINK_FEATURES)
+def _counts(features: tuple[Feature, ...]) -> tuple[Column, ...]:
+    return tuple(F.max(F.when(_is(one), F.col("count"))).cast(one.type).alias(one.name) for one in features)
 
 
 @cache

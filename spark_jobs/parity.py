@@ -55,7 +55,7 @@ def compared(spark: SparkSession, settings: Settings, gone: Expired, found: Feat
     Near what has expired nothing can be compared.
     """
     stored = storage.read(spark, settings, found.table.name)
-    recomputed = found.recompute(storage.read(spark, settings, found.source))
+    recomputed = found.recompute(*(storage.read(spark, settings, name) for name in found.sources))
     first_day = _whole_from(gone, found)
     if first_day is not None:
         stored, recomputed = (rows.where(F.col("event_date") >= F.lit(first_day)) for rows in (stored, recomputed))
@@ -69,7 +69,7 @@ def measure(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str,
     """
     measured: dict[str, Parity] = {}
     for found in feature_tables(spark, settings):
-        if not found.is_by_event and is_behind(settings, found.query, found.source):
+        if not found.is_by_event and is_behind(settings, found.query, found.sources):
             continue
         counts = compared(spark, settings, gone, found).agg(F.count("*"), F.count_if(~F.col("is_same"))).collect()[0]
         measured[found.name] = Parity(compared=counts[0], differing=counts[1])

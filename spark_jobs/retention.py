@@ -30,7 +30,7 @@ from lake.catalog import (
 )
 from lake.feed import Feed
 from lake.feed_tables import bronze_table, silver_table
-from lake.feeds import ORDERS, TRANSACTIONS
+from lake.feeds import DISPUTES, ORDERS, TRANSACTIONS
 from lake.lease import turn
 from lake.settings import Settings
 from spark_jobs.archive import ARCHIVE
@@ -110,6 +110,7 @@ def _settled(spark: SparkSession, settings: Settings, feed: Feed, known: Expired
 _MADE_OF = {
     TRANSACTIONS.name: (SCORES, ALERTS),
     ORDERS.name: (FRAUD_ALERT, PROCESSED_ORDERS, ALERTS),
+    DISPUTES.name: (ALERTS,),
 }
 
 

@@ -13,13 +13,17 @@ from spark_jobs.table_log import TableLog, Taken
 MOST_BYTES = 3 * 2**20
 
 
-def is_small(settings: Settings, query: str, table: str, most_bytes: int = MOST_BYTES) -> bool:
-    """Whether the rows of a table that a query has not taken are few. Where that is not known, they are not."""
+def is_small(settings: Settings, query: str, *tables: str, most_bytes: int = MOST_BYTES) -> bool:
+    """Whether what a query has not taken of the tables that it reads is little. Where it is not known, it is not."""
     if not settings.is_local:
         return False
     try:
-        taken = last_taken(Path(checkpoint(settings, query)), "commits") or Taken()
-        waiting = TableLog(Path(settings.table_path(table))).added_after(taken)
+        waiting = sum(_waiting_bytes(settings, query, number, table) for number, table in enumerate(tables))
     except UNREADABLE:
         return False
-    return sum(file.size_bytes for file in waiting) <= most_bytes
+    return waiting <= most_bytes
+
+
+def _waiting_bytes(settings: Settings, query: str, number: int, table: str) -> int:
+    taken = last_taken(Path(checkpoint(settings, query)), "commits", number) or Taken()
+    return sum(file.size_bytes for file in TableLog(Path(settings.table_path(table))).added_after(taken))

@@ -126,12 +126,12 @@ def _starter(spark: SparkSession, settings: Settings) -> Callable[[bool], Stream
         storage.ensure_tables(spark, settings, [name])
         storage.require_matching_checkpoint(spark, settings, QUERY, [name])
         return storage.stream_batches(
-            storage.read_stream(spark, settings, SOURCE, continuous=continuous),
+            storage.read_stream(spark, settings, SOURCE),
             settings,
             _batch_writer(settings),
             query=QUERY,
             continuous=continuous,
-            has_little=partial(is_small, settings, QUERY, SOURCE, _MOST_BYTES),
+            has_little=partial(is_small, settings, QUERY, SOURCE, most_bytes=_MOST_BYTES),
             rank=Rank.MONITORING,
             every_seconds=settings.windows_seconds,
         )

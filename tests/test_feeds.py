@@ -22,7 +22,7 @@ from lake.settings import Settings, load_settings
 from spark_jobs import pipeline
 from spark_jobs.orphans import policies
 from spark_jobs.reconciliation import Status, close_run
-from spark_jobs.rules.watched import WATCHED
+from spark_jobs.rules.watched import JUDGED
 from spark_jobs.typed import typed
 
 AT = "2026-01-05T10:00:00Z"
@@ -52,7 +52,7 @@ def line(feed: str, **fields: Any) -> str:
 
 
 def test_the_feeds_that_come_through_first_are_those_that_rules_judge() -> None:
-    assert {feed.name for feed in FEEDS.values() if feed.is_judged} == set(WATCHED)
+    assert {feed.name for feed in FEEDS.values() if feed.is_judged} == set(JUDGED)
 
 
 CSV_HEADER = "merchant_id,name,category,country,created_date"

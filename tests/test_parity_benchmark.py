@@ -33,5 +33,5 @@ def test_a_seed_gives_the_same_delivery_and_another_one_another(tmp_path: Path) 
     first = made("a", 1)
     assert first == made("b", 1)
     assert first != made("c", 2)
-    assert {feed for feed, _ in first} == {"transactions", "orders"}
+    assert {feed for feed, _ in first} == {"transactions", "orders", "disputes"}
     assert sum(len(lines) for feed, lines in first if feed == "transactions") >= 300

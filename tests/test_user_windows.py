@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from lake.catalog import RETENTION, TABLES, USER_WINDOWS
 from lake.errors import CheckpointError
 from lake.feature import Feature
 from lake.settings import Settings
+from lake.storage import streams as storage_streams
 from lake.window_features import FEATURES
 from spark_jobs import pipeline
 from spark_jobs.expired import expired
@@ -240,6 +242,25 @@ def test_the_stream_makes_the_same_windows_in_whatever_order_payments_come(
     for begin in range(0, len(payments), 4):
         found = land_in_silver(spark, lake, *payments[begin : begin + 4])
         assert_equal(found, payments[: begin + 4])
+
+
+def test_a_stream_that_looks_seldom_takes_at_one_look_all_that_has_come(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What others take in a turn is less than what comes in the minutes between two looks.
+    monkeypatch.setattr(storage_streams, "MOST_BYTES_OF_A_TURN", 1)
+    payments = [Payment("a"), Payment("b", 61.0), Payment("c", 600.0)]
+    for one in payments:
+        storage.append(silver(spark, [one]), settings, SOURCE)
+    [stream] = streams(spark, replace(settings, windows_seconds=3600))
+    query = stream.start(True)
+    try:
+        deadline = time.monotonic() + 120
+        while query.lastProgress is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+    finally:
+        query.stop()
+    assert_equal(by_key(storage.read(spark, settings, USER_WINDOWS.name)), payments)
 
 
 def test_a_micro_batch_that_is_done_twice_changes_nothing(spark: SparkSession, settings: Settings) -> None:

@@ -25,6 +25,12 @@ QUIET: dict[str, dict[str, Any]] = {
         "same_product_streak": 1, "equal_orders_users_10m": 1, "user_number_run_10m": 1, "local_hour": 17,
         "inputs_arrived_at": NOW, "updated_at": NOW,
     },
+    "disputes": {
+        "event_id": "d1", "transaction_id": "e1", "user_id": "u1", "merchant_id": "m1", "amount": Decimal(20),
+        "currency": "EUR", "reason": "fraud", "event_time": NOW, "event_date": NOW.date(), "days_to_dispute": 20.0,
+        "merchant_chargebacks_7d": 1, "merchant_chargebacks_35d": 1, "merchant_chargeback_users_7d": 1,
+        "inputs_arrived_at": NOW, "updated_at": NOW,
+    },
 }  # fmt: skip
 
 

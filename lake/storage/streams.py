@@ -48,7 +48,8 @@ _STARTING = threading.Lock()
 def read_stream(spark: SparkSession, settings: Settings, name: str, *, continuous: bool = False) -> DataFrame:
     """The table as a stream of its rows; a table with a change feed as a stream of its changes.
 
-    A `continuous` one takes less at once, so that others get their turn.
+    A `continuous` one takes less at once, so that others get their turn. One that looks seldom must not: what it takes
+    at each look has to be more than what comes between two.
     """
     most = MOST_BYTES_OF_A_TURN if continuous else MOST_BYTES
     reader = spark.readStream.format("delta").option("maxBytesPerTrigger", most)
@@ -142,10 +143,13 @@ def query_id(spark: SparkSession, settings: Settings, query: str) -> str:
     return f"{query}:{spark.read.schema('id string').json(metadata).collect()[0]['id']}"
 
 
-def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: str, written: list[str]) -> None:
+def require_matching_checkpoint(
+    spark: SparkSession, settings: Settings, query: str, written: list[str], *, only: str | None = None
+) -> None:
     """Refuse to start a query on tables with other columns than declared, or anew on those it has already written.
 
-    A lost checkpoint would read everything again and write it a second time. Raises `CheckpointError`, `SchemaError`.
+    A lost checkpoint would read everything again and write it a second time. Of tables that several queries write,
+    `only` is the condition on what is its own. Raises `CheckpointError`, `SchemaError`.
     """
     present = [name for name in written if exists(spark, settings, name)]
     for name in present:
@@ -154,7 +158,8 @@ def require_matching_checkpoint(spark: SparkSession, settings: Settings, query: 
         return
     for name in present:
         # Commits do not tell: VACUUM leaves some in the log of a table without a row.
-        if not read(spark, settings, name).isEmpty():
+        rows = read(spark, settings, name)
+        if not (rows.where(only) if only else rows).isEmpty():
             raise CheckpointError(
                 f"{name} has been written, but the checkpoint of `{query}` is gone: starting would write its rows "
                 f"twice. Run `risklake reset --layer {TABLES[name].layer}` to rebuild it from the layer below"

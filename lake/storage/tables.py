@@ -49,11 +49,12 @@ def ensure_tables(spark: SparkSession, settings: Settings, names: list[str] | No
 def exists(spark: SparkSession, settings: Settings, name: str) -> bool:
     """Whether a table has been made in the lake."""
     # The folder of the log comes before its first commit.
-    log = settings.path(*name.split("."), "_delta_log")
-    if settings.is_local:
-        folder = Path(log)
-        return folder.is_dir() and any(entry.name.endswith(".json") for entry in os.scandir(folder))
-    return bool(files_in(spark, log, ".json"))
+    return any(True for _ in _commits(spark, settings, name))
+
+
+def is_written(spark: SparkSession, settings: Settings, name: str) -> bool:
+    """Whether something has been done to a table since it was made."""
+    return any(not commit.startswith(_MADE) for commit in _commits(spark, settings, name))
 
 
 def tables_on_disk(spark: SparkSession, settings: Settings) -> list[str]:
@@ -156,6 +157,20 @@ def update_where(
         if rows:
             DeltaTable.forPath(spark, settings.table_path(name)).update(condition, dict(changes))
     return rows
+
+
+# The first commit makes the table.
+_MADE = f"{0:020}."
+
+
+def _commits(spark: SparkSession, settings: Settings, name: str) -> Iterator[str]:
+    """The names of the files of commits that a table's log holds; none if there is no table."""
+    log = settings.path(*name.split("."), "_delta_log")
+    if not settings.is_local:
+        yield from files_in(spark, log, ".json")
+    elif Path(log).is_dir():
+        with os.scandir(log) as entries:
+            yield from (entry.name for entry in entries if entry.name.endswith(".json"))
 
 
 @contextmanager

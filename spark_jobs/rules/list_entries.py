@@ -76,7 +76,7 @@ def _checked_list(given: dict[str, str], values: frozenset[str], source: Path | 
     if kind != BLOCK_LIST and (vain := [key for key in _OF_ALERTS if key in given]):
         raise RuleError(f"`{vain[0]}` is of no use here: only a list of the kind block raises alerts")
     severity = one_of(given, "severity", SEVERITIES, default="critical")
-    feeds = (one_of(given, "watches", watched.FEEDS),) if "watches" in given else watched.FEEDS
+    feeds = (one_of(given, "watches", watched.FEEDS),) if "watches" in given else watched.JUDGED
     return ValueList(
         name=name_of(given),
         kind=kind,

@@ -22,6 +22,7 @@ QUIET, FIRES = WHEN_MISSING = ("quiet", "fires")
 ENTITIES = {
     "transactions": ("user_id", "merchant_id", "device_id", "payment_method_id"),
     "orders": ("user_id", "product_id"),
+    "disputes": ("merchant_id", "user_id"),
 }
 LONGEST_COOL_DOWN = timedelta(days=30)
 APPROVE, REVIEW, BLOCK = DECISIONS = ("approve", "review", "block")

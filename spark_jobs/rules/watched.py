@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, StructType, TimestampType
 
 from lake import feeds
-from lake.catalog import ORDERS, TABLES, USER_5M
+from lake.catalog import DISPUTES, ORDERS, TABLES, USER_5M
 from lake.feed import Feed
 from lake.table import Table
 from spark_jobs.rules.language import Kind
@@ -40,10 +40,16 @@ class Watched:
         own = {self.feed.key, self.feed.event_time}
         return [name for name in self.feed.value_names if name not in own | set(self.features.column_names)]
 
+    def named(self, silver: DataFrame) -> DataFrame:
+        """The feed's silver table by the names that all events have: `event_id` and `event_time`."""
+        names = {self.feed.key: "event_id", self.feed.event_time or "event_time": "event_time"}
+        # A dispute calls the payment that it is about `event_id`; its features have that as `transaction_id`.
+        taken = [new for old, new in names.items() if old != new]
+        return silver.drop(*taken).withColumnsRenamed(names)
+
     def events(self, silver: DataFrame, condition: str) -> DataFrame:
         """From the feed's silver table to `event_id` and the fields of events that meet a condition on `event_time`."""
-        names = {self.feed.key: "event_id", self.feed.event_time or "event_time": "event_time"}
-        return silver.withColumnsRenamed(names).where(condition).select("event_id", *self.fields)
+        return self.named(silver).where(condition).select("event_id", *self.fields)
 
 
 WATCHED = {
@@ -51,9 +57,12 @@ WATCHED = {
     for watched in (
         Watched(feeds.TRANSACTIONS, USER_5M, "alerts_alerts"),
         Watched(feeds.ORDERS, ORDERS, "alerts_orders"),
+        Watched(feeds.DISPUTES, DISPUTES, "alerts_disputes"),
     )
 }
 FEEDS = tuple(WATCHED)
+# Those that are judged while they happen: what a list is held against unless it says otherwise.
+JUDGED = tuple(name for name in FEEDS if WATCHED[name].feed.is_judged)
 
 
 def schema(feed: str) -> StructType:

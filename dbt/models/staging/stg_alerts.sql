@@ -10,6 +10,7 @@ renamed as (
         state = 'open' as is_open,
         updated_at
     from source
+    where watches = 'transactions'
 )
 
 select * from renamed
