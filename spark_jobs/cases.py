@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -15,11 +15,14 @@ from lake.catalog import ALERTS, CASES
 from lake.settings import Settings
 from spark_jobs.rules.evaluate import OPEN
 from spark_jobs.rules.rule_set import DECISIONS, LONGEST_COOL_DOWN, SEVERITIES
+from spark_jobs.small_input import MOST_BYTES, is_small
 from spark_jobs.streams import SELDOM, Rank, Stream
 
 QUERY = "alerts_cases"
 
 _ENTITY = ("entity", "entity_id")
+# An alert takes all those with it that its entity has had lately.
+_MOST_BYTES = MOST_BYTES // 8
 
 
 def cases(alerts: DataFrame) -> DataFrame:
@@ -90,6 +93,7 @@ def _starter(spark: SparkSession, settings: Settings) -> Callable[[bool], Stream
             write,
             query=QUERY,
             continuous=continuous,
+            has_little=partial(is_small, settings, QUERY, ALERTS.name, most_bytes=_MOST_BYTES),
             rank=Rank.REFERENCE,
             every_seconds=SELDOM * settings.trigger_seconds,
         )

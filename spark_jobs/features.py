@@ -13,7 +13,7 @@ from pyspark.sql.streaming import StreamingQuery
 from lake import order_features, storage
 from lake.dispute_features import LONGEST_DELAY
 from lake.feature import Feature
-from lake.order_features import DAY, EQUAL_FEATURES, TEN_MINUTES
+from lake.order_features import EQUAL_FEATURES
 from lake.settings import Settings
 from lake.storage import Transaction
 from lake.transaction_features import LINK_FEATURES, USER_FEATURES
@@ -141,9 +141,8 @@ def _orders_writer(settings: Settings, continuous: bool) -> _Write:
         if around is not None:
             writing = _Writing(settings, ORDERS, batch_id, arrived)
             of_users, of_equals = around
-            user = orders.user_part(of_users).withColumn("touched", orders.touched(DAY, "user_id"))
-            equal = orders.equal_part(of_equals).withColumn("touched", orders.touched(TEN_MINUTES, *orders.EQUAL))
-            user, equal = (rows.where("touched").localCheckpoint(eager=False) for rows in (user, equal))
+            user = orders.changed_of_users(of_users).localCheckpoint(eager=False)
+            equal = orders.changed_equal(of_equals).localCheckpoint(eager=False)
             new = equal.where("is_new").select("event_id", *(feature.name for feature in EQUAL_FEATURES))
             writing.append(user.where("is_new").join(new, on="event_id", how="inner"))
             writing.correct(user.where("not is_new"), order_features.USER_FEATURES)

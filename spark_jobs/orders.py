@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from lake.catalog import ORDERS
 from lake.order_features import DAY, EQUAL_FEATURES, HOUR, TEN_MINUTES, USER_FEATURES
 from spark_jobs.instants import length_us
+from spark_jobs.time_ranges import time_ranges
 from spark_jobs.travel import local_hour
 
 # What is equal in equal orders.
@@ -42,16 +43,21 @@ def around(new: DataFrame, silver: DataFrame) -> tuple[DataFrame, DataFrame] | N
 
     New ones (columns `INPUTS`) are in `silver.orders` already; `is_new` tells them. None if there are no new ones.
     """
-    first, last = new.agg(F.min("event_date"), F.max("event_date")).collect()[0]
-    if first is None:
+    ranges = time_ranges(new)
+    if not ranges:
         return None
-    reach = HORIZON + timedelta(days=1)
-    days = F.col("event_date").between(F.lit(first - reach), F.lit(last + reach))
+    everything = orders_of(silver).select(*INPUTS)
+    of_users = everything.where(ranges.wider(HORIZON).condition())
+    # Most are equal to some new one, but few of them are of these minutes.
+    equal = everything.where(ranges.wider(TEN_MINUTES).condition())
+    return _of_same(new, of_users, "user_id"), _of_same(new, equal, *EQUAL)
+
+
+def _of_same(new: DataFrame, near: DataFrame, *keys: str) -> DataFrame:
+    """Those of some orders that have the same keys as a new one, marked where they are new themselves."""
     ids = new.select("event_id", F.lit(True).alias("is_new"))
-    near = orders_of(silver).where(days).select(*INPUTS).join(ids, on="event_id", how="left")
-    near = near.withColumn("is_new", F.coalesce("is_new", F.lit(False)))
-    of_users = near.join(new.select("user_id").distinct(), on="user_id", how="left_semi")
-    return of_users, near.join(new.select(*EQUAL).distinct(), on=list(EQUAL), how="left_semi")
+    found = near.join(new.select(*keys).distinct(), on=list(keys), how="left_semi").join(ids, on="event_id", how="left")
+    return found.withColumn("is_new", F.coalesce("is_new", F.lit(False)))
 
 
 def user_part(events: DataFrame) -> DataFrame:
@@ -70,23 +76,42 @@ def user_part(events: DataFrame) -> DataFrame:
 
 def equal_part(events: DataFrame) -> DataFrame:
     """The features of equal orders, from all orders of a product and quantity; other columns are kept."""
-    window = _frame(TEN_MINUTES, *EQUAL)
-    numbered = events.withColumn("number", F.regexp_extract("user_id", r"(\d{1,15})$", 1).try_cast("long"))
-    return numbered.withColumns(
-        {
-            "equal_orders_users_10m": F.size(F.collect_set("user_id").over(window)),
-            "numbers": F.collect_set("number").over(window),
-        }
-    ).select(
-        *events.columns,
-        "equal_orders_users_10m",
-        F.when(F.col("number").isNull(), 1)
-        .otherwise(_run(F.col("number"), F.col("numbers")))
-        .alias("user_number_run_10m"),
+    return _of_equal(events.withColumn("users", _users()))
+
+
+def changed_of_users(around: DataFrame) -> DataFrame:
+    """As `user_part`, of those orders whose features a new one (`is_new`) may change; new ones are among them."""
+    return user_part(around).withColumn("is_touched", _touched(DAY, "user_id")).where("is_touched")
+
+
+def changed_equal(around: DataFrame) -> DataFrame:
+    """As `equal_part`, of those orders whose features a new one (`is_new`) may change; new ones are among them."""
+    # Looking for runs costs most: only where it is asked.
+    marked = around.withColumns({"users": _users(), "is_touched": _touched(TEN_MINUTES, *EQUAL)})
+    return _of_equal(marked.where("is_touched"))
+
+
+def _of_equal(orders: DataFrame) -> DataFrame:
+    """From orders with the `users` of equal ones in the window to their features; other columns are kept."""
+    own = {"number": _number(F.col("user_id")), "numbers": F.array_compact(F.transform("users", _number))}
+    run = F.when(F.col("number").isNull(), 1).otherwise(_run(F.col("number"), F.col("numbers")))
+    return orders.withColumns(own).select(
+        *(name for name in orders.columns if name != "users"),
+        F.size("users").alias("equal_orders_users_10m"),
+        run.alias("user_number_run_10m"),
     )
 
 
-def touched(window: timedelta, *keys: str) -> Column:
+def _users() -> Column:
+    return F.collect_set("user_id").over(_frame(TEN_MINUTES, *EQUAL))
+
+
+def _number(user_id: Column) -> Column:
+    """The number at the end of an id; null if there is none."""
+    return F.regexp_extract(user_id, r"(\d{1,15})$", 1).try_cast("long")
+
+
+def _touched(window: timedelta, *keys: str) -> Column:
     """Whether an order of the same keys that `is_new` lies in the window of an order."""
     return F.max("is_new").over(_frame(window, *keys))
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from lake.country_places import places
-from lake.order_features import DAY, EQUAL_FEATURES, FEATURES, TEN_MINUTES, USER_FEATURES
-from spark_jobs.orders import EQUAL, INPUTS, around, equal_part, orders, touched, user_part
+from lake.order_features import EQUAL_FEATURES, FEATURES, USER_FEATURES
+from spark_jobs.orders import INPUTS, around, changed_equal, changed_of_users, orders
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 MINUTE, HOUR = 60.0, 3600.0
@@ -147,10 +147,8 @@ def test_around_new_orders_lies_all_that_they_change_and_depend_on(spark: SparkS
     assert found is not None
     user, equal = (frame.cache() for frame in found)
     assert {row["event_id"] for row in user.collect()} == {"before", "new", "after"}
-    changed = user_part(user).withColumn("touched", touched(DAY, "user_id")).where("touched and not is_new")
-    assert {row["event_id"] for row in changed.collect()} == {"after"}
-    changed = equal_part(equal).withColumn("touched", touched(TEN_MINUTES, *EQUAL)).where("touched and not is_new")
-    assert {row["event_id"] for row in changed.collect()} == {"equal"}
+    assert {row["event_id"] for row in changed_of_users(user).where("not is_new").collect()} == {"after"}
+    assert {row["event_id"] for row in changed_equal(equal).where("not is_new").collect()} == {"equal"}
     assert around(rows.where("false"), as_silver) is None
 
 

@@ -176,5 +176,5 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_the_shipped_rules_are_right(tmp_path: Path) -> None:
     found = load_rules(load_settings(environment={}, folder=tmp_path))
-    assert {rule.watches for rule in found.rules} == {"transactions", "orders"}
+    assert {rule.watches for rule in found.rules} == {"transactions", "orders", "disputes"}
     assert all(rule.typology for rule in found.rules)
