@@ -23,7 +23,7 @@ class KeyedRows:
         """Add rows."""
         if rows.num_rows == 0:
             return
-        self._pieces.append(_sorted(hashes(rows[self.key].to_pylist()), rows.cast(self.schema)))
+        self._pieces.append(_sorted(_hashes(rows[self.key]), rows.cast(self.schema)))
         # Each piece is at least twice as long as the next: few to look at, and each row is sorted few times.
         while len(self._pieces) > 1 and 2 * len(self._pieces[-1][0]) > len(self._pieces[-2][0]):
             (last, rows_of_last), (before, rows_before) = self._pieces.pop(), self._pieces.pop()
@@ -44,6 +44,14 @@ class KeyedRows:
 
     def __len__(self) -> int:
         return sum(len(held) for held, _ in self._pieces)
+
+
+def _hashes(keys: pa.ChunkedArray) -> Hashes:
+    """Each different key becomes an object of Python, and is hashed, once."""
+    encoded = keys.combine_chunks().dictionary_encode()
+    # The last is that of no key.
+    different = hashes([*encoded.dictionary.to_pylist(), None])
+    return different[encoded.indices.fill_null(len(encoded.dictionary)).to_numpy()]
 
 
 def _sorted(unsorted: Hashes, rows: pa.Table) -> tuple[Hashes, pa.Table]:

@@ -1,4 +1,4 @@
-"""When each user was last seen at each merchant and on each device, one row a user."""
+"""When each user was last seen at each merchant and on each device, in memory."""
 
 from __future__ import annotations
 
@@ -11,32 +11,62 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lake.transaction_features import HORIZON
+from spark_jobs.instants import instant_us
+from spark_jobs.keyed_rows import KeyedRows
 
-# Column of a transaction to the column of arrays that is kept of its user, and to what `user_5m` takes: when the user
-# was last seen at this merchant, or on this device.
-KEYS = {"merchant_id": "seen_merchants", "device_id": "seen_devices"}
+# Column of a transaction to what `user_5m` takes: when the user was last seen at this merchant, or on this device.
 LAST = {"merchant_id": "merchant_seen_at", "device_id": "device_seen_at"}
-TYPE = "array<struct<id: string, at: timestamp>>"
+# A visit: where (`key` is one of `LAST`), and when.
+VISITS = pa.schema(
+    [("user_id", pa.string()), ("key", pa.string()), ("id", pa.string()), ("at", pa.timestamp("us", tz="UTC"))]
+)
+
+_OF_ONE = ["user_id", "key", "id"]
+# Visits that come again are left to lie, until they are many.
+_MOST_DOUBLE = 200_000
 
 
-def of_all(transactions: DataFrame, moment: datetime) -> DataFrame:
-    """From transactions up to a moment to one row a user, with arrays of (id, at)."""
-    return _gathered(_visits(transactions), moment)
+class Seen:
+    """The last visits of all users. A visit that is no longer the last is passed over, and some time taken out."""
+
+    def __init__(self, visits: pa.Table) -> None:
+        """`visits` are rows of `VISITS`, each place of a user once."""
+        self._visits, self._different = _keyed(visits), visits.num_rows
+
+    def note(self, transactions: pa.Table, moment: datetime) -> None:
+        """Take in transactions (columns of `user_5m`) up to a moment."""
+        for key in LAST:
+            some = transactions.filter(pc.is_valid(transactions[key]))
+            columns = [some["user_id"], pa.array([key] * some.num_rows, pa.string()), some[key], some["event_time"]]
+            self._visits.add(pa.table(columns, names=VISITS.names).cast(VISITS))
+        if len(self._visits) > 2 * self._different + _MOST_DOUBLE:
+            visits = _last(_within_horizon(self._visits.rows(), moment))
+            self._visits, self._different = _keyed(visits), visits.num_rows
+
+    def last_seen(self, users: pa.Array, rows: pa.Table) -> pa.Table:
+        """Add the columns of `LAST` to transactions of some users."""
+        known = _last(self._visits.of(users))
+        for key, column in LAST.items():
+            visits = known.filter(pc.equal(known["key"], key))
+            there = _pair(visits["user_id"], visits["id"]).combine_chunks()
+            found = pc.index_in(_pair(rows["user_id"], rows[key]), value_set=there)
+            rows = rows.append_column(column, visits["at"].take(found))
+        return rows
+
+    def __len__(self) -> int:
+        return len(self._visits)
 
 
-def moved(seen: DataFrame, fresh: DataFrame, moment: datetime) -> DataFrame:
-    """The same at a later moment, from what has come since; only rows of users who did something are made anew."""
-    users = fresh.select("user_id").distinct()
-    old = seen.join(users, on="user_id", how="left_semi")
-    known = [
-        old.select("user_id", F.lit(key).alias("key"), F.inline(column).alias("id", "at"))
-        for key, column in KEYS.items()
+def of_all(transactions: DataFrame) -> Seen:
+    """From transactions up to a moment, of the horizon before it."""
+    parts = [
+        transactions.where(F.col(key).isNotNull()).select(
+            "user_id", F.lit(key).alias("key"), F.col(key).alias("id"), F.col("event_time").alias("at")
+        )
+        for key in LAST
     ]
-    visits = reduce(DataFrame.unionByName, [*known, _visits(fresh)])
-    # Every payment is one at a merchant.
-    is_current = F.exists("seen_merchants", lambda one: one["at"] >= moment - HORIZON)
-    others = seen.join(users, on="user_id", how="left_anti").where(is_current)
-    return others.unionByName(_gathered(visits, moment))
+    visits = reduce(DataFrame.unionByName, parts).groupBy(*_OF_ONE).agg(F.max("at").alias("at"))
+    return Seen(visits.toArrow().cast(VISITS))
 
 
 def nothing() -> dict[str, Column]:
@@ -44,36 +74,21 @@ def nothing() -> dict[str, Column]:
     return {column: F.lit(None).cast("timestamp") for column in LAST.values()}
 
 
-def last_seen(known: pa.Table, rows: pa.Table) -> pa.Table:
-    """Add the columns of `LAST` to transactions; `known` are the rows of their users."""
-    for key, arrays in KEYS.items():
-        visits = known[arrays].combine_chunks()
-        users = known["user_id"].combine_chunks().take(pc.list_parent_indices(visits))
-        ids, at = pc.struct_field(visits.flatten(), "id"), pc.struct_field(visits.flatten(), "at")
-        found = pc.index_in(_pair(rows["user_id"], rows[key]), value_set=_pair(users, ids))
-        rows = rows.append_column(LAST[key], at.take(found))
-    return rows
+def _keyed(visits: pa.Table) -> KeyedRows:
+    keyed = KeyedRows("user_id", VISITS)
+    keyed.add(visits)
+    return keyed
 
 
-def _pair(users: pa.Array, ids: pa.Array) -> pa.Array:
+def _last(visits: pa.Table) -> pa.Table:
+    return visits.group_by(_OF_ONE).aggregate([("at", "max")]).rename_columns({"at_max": "at"}).select(VISITS.names)
+
+
+def _within_horizon(visits: pa.Table, moment: datetime) -> pa.Table:
+    return visits.filter(pc.greater_equal(visits["at"].cast(pa.int64()), instant_us(moment - HORIZON)))
+
+
+def _pair(users: pa.ChunkedArray, ids: pa.ChunkedArray) -> pa.ChunkedArray:
     """One text for each pair, so that no two pairs have the same; null where one of both is."""
     lengths = pc.cast(pc.binary_length(users), pa.string())
     return pc.binary_join_element_wise(lengths, users, ids, ":")
-
-
-def _visits(transactions: DataFrame) -> DataFrame:
-    parts = [
-        transactions.where(F.col(key).isNotNull()).select(
-            "user_id", F.lit(key).alias("key"), F.col(key).alias("id"), F.col("event_time").alias("at")
-        )
-        for key in KEYS
-    ]
-    return reduce(DataFrame.unionByName, parts)
-
-
-def _gathered(visits: DataFrame, moment: datetime) -> DataFrame:
-    latest = visits.groupBy("user_id", "key", "id").agg(F.max("at").alias("at")).where(F.col("at") >= moment - HORIZON)
-    one = F.struct("id", "at")
-    return latest.groupBy("user_id").agg(
-        *(F.collect_list(F.when(F.col("key") == key, one)).cast(TYPE).alias(column) for key, column in KEYS.items())
-    )

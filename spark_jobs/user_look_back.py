@@ -12,7 +12,7 @@ from lake.transaction_features import HORIZON
 from spark_jobs import kept_history, seen
 from spark_jobs.kept_history import is_after
 from spark_jobs.look_back import Batch, LookBack
-from spark_jobs.user_5m import weighted
+from spark_jobs.user_5m import is_online, weighted
 from spark_jobs.user_memory import UserMemory
 
 
@@ -25,7 +25,7 @@ class UserLookBack(LookBack[UserMemory]):
 
     KEY = "user_id"
     HORIZON = HORIZON
-    # About a gigabyte.
+    # Of users, currencies and ways of paying; about a gigabyte.
     MOST = 3_000_000
 
     def _asked(self, transactions: DataFrame) -> DataFrame:
@@ -35,7 +35,7 @@ class UserLookBack(LookBack[UserMemory]):
         return super()._from_silver(batch, new).withColumns(seen.nothing())
 
     def _count(self, silver: DataFrame, moment: datetime) -> int:
-        return _recent(silver, moment).select("user_id").distinct().count()
+        return _recent(silver, moment).select("user_id", "currency", is_online()).distinct().count()
 
     def _begun(self, silver: DataFrame, moment: datetime) -> UserMemory:
         return UserMemory.begun(_recent(silver, moment), moment)

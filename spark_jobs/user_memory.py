@@ -11,13 +11,15 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, StructField, StructType, TimestampType
 
 from spark_jobs import kept_history, seen
 from spark_jobs.instants import instant_us
-from spark_jobs.kept_history import SPAN, is_after
+from spark_jobs.kept_history import SPAN, Kept, is_after
 from spark_jobs.keyed_rows import KeyedRows
+from spark_jobs.seen import Seen
+from spark_jobs.user_5m import weighted
 
 _KEY, _TIME, _IS_NEW = "user_id", "event_time", "is_new"
 # Spark makes a partition of each ten thousand rows that it is given.
@@ -31,32 +33,34 @@ class UserMemory:
     (`user_5m.weighted`).
     """
 
-    def __init__(self, moment: datetime, kept: DataFrame, known: DataFrame) -> None:
-        """`kept` and `known` are what `kept_history` and `seen` say of the moment."""
+    def __init__(self, moment: datetime, kept: Kept, known: Seen, since: pa.Table, like: DataFrame) -> None:
+        """`kept` and `known` are of the moment, `since` has all that came after it; `like` has the columns of that."""
         self.moment = moment
-        self._spark, self._schema, self._known_schema = kept.sparkSession, _nullable(kept), _nullable(known)
-        self._kept, self._known = _keyed(kept), _keyed(known)
-        self._since = KeyedRows(_KEY, self._kept.schema)
-        self._latest_us = _latest_us(self._kept.rows())
+        self._like = like
+        self._kept, self._sums, self._since = _keyed(kept.rows), _keyed(kept.sums), _keyed(since)
+        self._known = known
+        self._latest_us = _latest_us(since)
 
     @classmethod
     def begun(cls, recent: DataFrame, moment: datetime) -> UserMemory:
         """From the transactions (columns `user_5m.INPUTS`) of the horizon before a moment, and all after it."""
-        before = recent.where(~is_after(moment))
-        return cls(moment, kept_history.of_all(recent, moment), seen.of_all(before, moment))
+        like = weighted(recent)
+        kept, since = kept_history.of_all(recent, moment), like.where(is_after(moment)).toArrow()
+        return cls(moment, kept, seen.of_all(recent.where(~is_after(moment))), since, like)
 
     def moved(self, aside: DataFrame, to: datetime) -> UserMemory:
-        """The same at a later moment; `aside` as `kept_history.moved` takes it."""
-        kept, since = (_frame(self._spark, part.rows(), self._schema) for part in (self._kept, self._since))
-        known = _frame(self._spark, self._known.rows(), self._known_schema)
-        fresh = kept.where(is_after(self.moment)).unionByName(since).where(~is_after(to))
-        together = kept.unionByName(since)
-        return UserMemory(to, kept_history.moved(together, aside, self.moment, to), seen.moved(known, fresh, to))
+        """The same at a later moment; `aside` are the transactions of `kept_history.aside_spans`."""
+        since = self._since.rows()
+        is_past = pc.less_equal(_micros_of(since), instant_us(to))
+        before = Kept(self._kept.rows(), self._sums.rows())
+        kept = kept_history.moved(before, since, weighted(aside).toArrow(), self.moment, to)
+        self._known.note(since.filter(is_past), to)
+        return UserMemory(to, kept, self._known, since.filter(pc.invert(is_past)), self._like)
 
     @property
     def size(self) -> int:
-        """How many users were known at the moment."""
-        return len(self._known)
+        """How much was known at the moment: users, each with the currencies and ways in which they pay."""
+        return len(self._sums)
 
     def note(self, new: pa.Table) -> None:
         """Take in transactions that have come."""
@@ -71,7 +75,7 @@ class UserMemory:
         strays = new.filter(is_outside)[_KEY]
         if self._latest_us > end:
             # From what is kept, the features of transactions so far ahead would be wrong.
-            near = self._transactions_of(pc.unique(new[_KEY]))
+            near = self._since.of(pc.unique(new[_KEY]))
             ahead = near.filter(pc.greater(_micros_of(near), end))[_KEY]
             strays = pa.chunked_array([*strays.chunks, *ahead.chunks], pa.string())
         return pc.unique(strays)
@@ -80,37 +84,33 @@ class UserMemory:
         """New transactions (`is_new`) of users of whom enough is kept, and what is kept of these, as `user_5m` takes
         them."""
         users = pc.unique(new[_KEY])
-        before = self._transactions_of(users)
-        rows = pa.concat_tables([_marked(before, is_new=False), _marked(new.cast(before.schema), is_new=True)])
-        rows = seen.last_seen(self._known.of(users), rows)
-        return _frame(self._spark, rows, StructType([*self._schema.fields, *_MARK, *_LAST_SEEN]))
-
-    def _transactions_of(self, users: pa.Array) -> pa.Table:
-        return pa.concat_tables([self._kept.of(users), self._since.of(users)])
+        kept = kept_history.with_sums(Kept(self._kept.of(users), self._sums.of(users)), self.moment)
+        parts = ((kept, False), (self._since.of(users), False), (new, True))
+        rows = pa.concat_tables([_marked(part.cast(self._since.schema), is_new=is_new) for part, is_new in parts])
+        return _frame(self._known.last_seen(users, rows), self._like)
 
 
-_MARK = StructType().add(_IS_NEW, BooleanType()).fields
-_LAST_SEEN = StructType([StructField(name, TimestampType()) for name in seen.LAST.values()]).fields
+_MORE = [
+    StructField(_IS_NEW, BooleanType()),
+    *(StructField(name, TimestampType()) for name in seen.LAST.values()),
+]
 
 
 def _marked(rows: pa.Table, *, is_new: bool) -> pa.Table:
     return rows.append_column(_IS_NEW, pa.array([is_new] * rows.num_rows, pa.bool_()))
 
 
-def _keyed(frame: DataFrame) -> KeyedRows:
-    rows = frame.toArrow()
+def _keyed(rows: pa.Table) -> KeyedRows:
     keyed = KeyedRows(_KEY, pa.schema([field.with_nullable(True) for field in rows.schema]))
     keyed.add(rows)
     return keyed
 
 
-def _nullable(frame: DataFrame) -> StructType:
-    return StructType([type(field)(field.name, field.dataType, nullable=True) for field in frame.schema])
-
-
-def _frame(spark: SparkSession, rows: pa.Table, schema: StructType) -> DataFrame:
+def _frame(rows: pa.Table, like: DataFrame) -> DataFrame:
+    known = [StructField(field.name, field.dataType, nullable=True) for field in like.schema]
     # Of several pieces, Spark would leave out what follows an empty one.
-    return spark.createDataFrame(rows.combine_chunks(), schema).coalesce(_PARTITIONS)
+    made = like.sparkSession.createDataFrame(rows.combine_chunks(), StructType([*known, *_MORE]))
+    return made.coalesce(_PARTITIONS)
 
 
 def _micros_of(rows: pa.Table) -> pa.ChunkedArray:
