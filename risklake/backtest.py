@@ -18,7 +18,7 @@ from lake.catalog import DISPOSITIONS
 from lake.errors import UsageError
 from lake.feed_tables import silver_table
 from lake.settings import Settings
-from ml.dataset import fraud_labels, with_dispositions
+from ml.dataset import fraud_labels, users_known, with_dispositions
 from risklake.detection import HONEST, truth_of
 from spark_jobs.rules.evaluate import OPEN, evaluate
 from spark_jobs.rules.held import HELD
@@ -60,12 +60,16 @@ class Figures:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A rule set over the events of some days, with the labels that were known at a moment."""
+    """A rule set over the events of some days, with the labels that were known at a moment.
+
+    `blocked_since` is as `events_of` takes it.
+    """
 
     rule_set: str
     first: date
     last: date
     known_at: datetime
+    blocked_since: date | None
     events: int
     frauds: int
     fraud_money: dict[str, Decimal]
@@ -97,6 +101,7 @@ class Events:
     first: date
     last: date
     known_at: datetime
+    blocked_since: date | None = None
 
 
 def events_of(
@@ -105,10 +110,12 @@ def events_of(
     first: date | None = None,
     last: date | None = None,
     known_at: datetime | None = None,
+    blocked_since: date | None = None,
 ) -> Events:
     """Transactions of some days (by default all) with the labels known at a moment (by default now).
 
-    Raises `UsageError` where the lake holds none.
+    With `blocked_since`, without those of users whose card was blocked: before the day of the transaction a fraud had
+    been reported that happened on them since. Raises `UsageError` where the lake holds none.
     """
     watched = WATCHED[FEED]
     if not storage.exists(spark, settings, watched.features.name):
@@ -125,7 +132,17 @@ def events_of(
     silver = storage.read(spark, settings, silver_table(watched.feed).name).where(between)
     fields = watched.events(silver, "true").drop("event_date")
     rows = features.where(between).join(fields, on="event_id")
-    return Events(rows, _labelled(spark, settings, rows, first, known_at), first, last, known_at)
+    if blocked_since:
+        rows = _not_blocked(rows, features, _labels(spark, settings, blocked_since), blocked_since, last)
+    return Events(rows, _labelled(spark, settings, rows, first, known_at), first, last, known_at, blocked_since)
+
+
+def _not_blocked(rows: DataFrame, features: DataFrame, labels: DataFrame, since: date, last: date) -> DataFrame:
+    # As the report of a model leaves them out (`ml.alerting.is_known_card`).
+    known = users_known(features, labels, since, last)
+    found = rows.join(F.broadcast(known), on="user_id", how="left")
+    is_blocked = F.coalesce(F.col("known_at") < F.col("event_date").cast("timestamp"), F.lit(False))
+    return found.where(~is_blocked).drop("known_at")
 
 
 def backtest(events: Events, rules: RuleSet) -> Backtest:
@@ -155,6 +172,7 @@ def backtest(events: Events, rules: RuleSet) -> Backtest:
         events.first,
         events.last,
         events.known_at,
+        events.blocked_since,
         int(totals["events"].sum()),
         frauds,
         _money(totals),

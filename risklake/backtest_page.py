@@ -14,6 +14,7 @@ def show(found: Backtest) -> None:
     title = (
         f"Rule set {found.rule_set}, {found.first} to {found.last}: {found.events:,} transactions, "
         f"base rate {found.base_rate:.4f} ({found.frauds:,} frauds known by {found.known_at:%Y-%m-%d})"
+        f"{left_out(found)}"
     )
     names = (
         "rule",
@@ -35,6 +36,11 @@ def show(found: Backtest) -> None:
     for scenario, count in found.scenarios.items():
         caught = found.together[0].by_scenario.get(scenario, 0)
         console.print(f"{scenario}: {caught:,} of {count:,} ({caught / count:.1%})", highlight=False)
+
+
+def left_out(found: Backtest) -> str:
+    """In words, whose transactions are left out; empty if nobody's."""
+    return f", without users known as defrauded since {found.blocked_since}" if found.blocked_since else ""
 
 
 def cells(one: Figures, found: Backtest) -> tuple[str, ...]:
@@ -59,6 +65,7 @@ def page(found: dict[str, Backtest]) -> str:
     sets = [
         {
             "found": one,
+            "left_out": left_out(one),
             "rules": [cells(figures, one) for figures in one.rules],
             "together": [cells(figures, one) for figures in one.together],
         }

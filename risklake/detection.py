@@ -91,7 +91,8 @@ def measure_detection(spark: SparkSession, settings: Settings, labels: Path | No
     if absent := sorted({"silver.transactions", "alerts.alerts"} - tables):
         raise UsageError(f"The lake {settings.lake_root} has no {absent[0]}. Run `risklake stream --once`")
     truth = _truth(storage.read_csv(spark, files, _LABELS))
-    alerts = storage.read(spark, settings, "alerts.alerts").where("state = 'open'").select("event_id", "rule")
+    alerts = storage.read(spark, settings, "alerts.alerts")
+    alerts = alerts.where("state = 'open' and watches = 'transactions'").select("event_id", "rule")
     rules = sorted(row["rule"] for row in alerts.select("rule").distinct().collect())
     scores = storage.read(spark, settings, "alerts.scores") if "alerts.scores" in tables else None
     version = _newest(scores) if scores is not None else None

@@ -46,7 +46,7 @@ def explain(
         html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(found), encoding="utf-8")
     show_json(asdict(found)) if as_json else show(found)
-    if html:
+    if html and not as_json:
         console.print(f"Page: {html}", highlight=False, soft_wrap=True)
 
 

@@ -138,6 +138,12 @@ def try_on_past_days(
     since: First = None,
     until: Last = None,
     known_by: Annotated[str | None, typer.Option(help="Only labels reported by this day; default: all so far")] = None,
+    blocked_since: Annotated[
+        str | None,
+        typer.Option(
+            help="Leave out users of whom a fraud since this day had been reported before the day of a payment"
+        ),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Also write one HTML page here")] = None,
     lake: Lake = None,
     as_json: AsJson = False,
@@ -155,7 +161,7 @@ def try_on_past_days(
     with stages.stage("spark"):
         spark = session_for(settings, "backtest")
     with stages.stage("backtest", "rule sets") as update:
-        events = events_of(spark, settings, _day(since), _day(until), moment)
+        events = events_of(spark, settings, _day(since), _day(until), moment, _day(blocked_since))
         found = {}
         for name, one in sets.items():
             found[name] = backtest(events, one)
@@ -169,7 +175,7 @@ def try_on_past_days(
     else:
         for backtested in found.values():
             show(backtested)
-    if html:
+    if html and not as_json:
         console.print(f"Page: {html}", highlight=False, soft_wrap=True)
 
 

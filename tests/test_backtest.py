@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ from pyspark.sql import SparkSession
 from lake.errors import UsageError
 from lake.inbox import land_lines
 from lake.settings import Settings, load_settings
-from risklake.backtest import BLOCKED, HELD_BACK, Backtest, Figures, backtest, differing, events_of
+from risklake.backtest import BLOCKED, HELD_BACK, Backtest, Figures, _not_blocked, backtest, differing, events_of
 from risklake.backtest_page import page
 from spark_jobs import pipeline
 from spark_jobs.rules.files import read_rules
@@ -145,6 +146,22 @@ def test_days_are_chosen_and_days_without_payments_are_named(
         events_of(spark, lake, first=date(2026, 2, 1))
 
 
+def test_users_whose_card_was_blocked_before_the_day_are_left_out_if_that_is_wanted(spark: SparkSession) -> None:
+    def at(day: int) -> datetime:
+        return datetime(2026, 1, day, tzinfo=UTC)
+
+    payments = [("old", "u3", 4), ("fraud", "u1", 5), ("same day", "u1", 7), ("day after", "u1", 8), ("other", "u2", 8),
+                ("after an old one", "u3", 8)]  # fmt: skip
+    rows = spark.createDataFrame(
+        [(event_id, user, at(day).date()) for event_id, user, day in payments],
+        "event_id string, user_id string, event_date date",
+    )
+    reported = [("fraud", at(7), "fraud"), ("old", at(5), "fraud")]
+    labels = spark.createDataFrame(reported, "event_id string, reported_at timestamp, reason string")
+    left = _not_blocked(rows, rows, labels, date(2026, 1, 5), date(2026, 1, 8))
+    assert {row["event_id"] for row in left.collect()} == {"old", "fraud", "same day", "other", "after an old one"}
+
+
 def test_two_sets_differ_in_the_alerts_that_only_one_raises(
     spark: SparkSession, lake: Settings, tmp_path: Path
 ) -> None:
@@ -162,7 +179,8 @@ def test_two_sets_differ_in_the_alerts_that_only_one_raises(
 
 def test_the_page_shows_both_sets(spark: SparkSession, lake: Settings, tmp_path: Path) -> None:
     found = backtest(events_of(spark, lake), rules(tmp_path))
-    text = page({"rules": found, "against": found})
+    text = page({"rules": found, "against": replace(found, blocked_since=date(2026, 1, 4))})
+    assert text.count("without users known as defrauded since 2026-01-04") == 1
     assert text.count(f"Rule set {found.rule_set}") == 2
     assert "3 of 4 (75.0 %)" in text
     assert "<script" not in text

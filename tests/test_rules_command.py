@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from lake.errors import RuleError
+from risklake.backtest import Backtest
 from risklake.cli import app
 from tests.rule_text import GOOD
 
@@ -97,3 +100,16 @@ def test_a_rule_whose_own_test_fails_is_named(file: Path, tmp_path: Path) -> Non
     assert ended.returncode == 6
     assert "many fires on txn_count_5m 2" in ended.stdout
     assert "risklake: 1 of 2 tests failed" in ended.stderr
+
+
+def test_json_stays_json_where_a_page_is_written_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day = date(2026, 1, 5)
+    found = Backtest("abc", day, day, datetime(2026, 1, 6, tzinfo=UTC), None, 0, 0, {}, {}, [], [])
+    # What a lake would say is another test's; here it is how it is told.
+    monkeypatch.setattr("risklake.rules_command.session_for", lambda *_: SimpleNamespace(stop=lambda: None))
+    monkeypatch.setattr("risklake.backtest.events_of", lambda *_: None)
+    monkeypatch.setattr("risklake.backtest.backtest", lambda *_: found)
+    html = tmp_path / "pages" / "backtest.html"
+    ended = CliRunner().invoke(app, ["rules", "backtest", "--html", str(html), "--json"])
+    assert json.loads(ended.stdout)["rules"]["rule_set"] == "abc"
+    assert "Rule set abc" in html.read_text(encoding="utf-8")
