@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -15,7 +16,7 @@ from lake.feature import in_words
 from lake.feed_tables import silver_table
 from lake.feeds import FEEDS
 from lake.settings import Settings
-from risklake.explain_lines import event_of, fate_of, feed_of, lines_of, with_text
+from risklake.explain_lines import days_of, event_of, fate_of, feed_of, is_accepted, lines_of, with_text
 from risklake.explain_rules import judged
 from risklake.facts import Facts, facts_of, facts_where
 from risklake.quarantine import LineId
@@ -71,10 +72,11 @@ def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = 
         if key is None:
             return Explanation(asked, line.feed, with_text(spark, settings, [fate_of(spark, settings, line)], raw))
         feed, event_id = FEEDS[line.feed], key
+        days = days_of(spark, settings, feed, event_id)
     else:
-        feed, event_id = feed_of(spark, settings, asked), asked
-    lines = with_text(spark, settings, lines_of(spark, settings, feed, event_id), raw)
-    accepted = facts_where(spark, settings, silver_table(feed).name, F.col(feed.key) == event_id)
+        (feed, days), event_id = feed_of(spark, settings, asked), asked
+    lines = with_text(spark, settings, lines_of(spark, settings, feed, event_id, days), raw)
+    accepted = facts_where(spark, settings, silver_table(feed).name, is_accepted(feed, event_id, days))
     if not accepted or feed.name not in WATCHED:
         return Explanation(asked, feed.name, lines, accepted[0] if accepted else None)
     return _of_accepted(_Event(spark, settings, WATCHED[feed.name], event_id, accepted[0]), asked, lines)
@@ -147,20 +149,28 @@ def _judged(event: _Event) -> tuple[list[Facts], int, str]:
 
 def _windows(event: _Event, known: Facts) -> list[Facts]:
     """For each key of features its windows, with the newest of the events inside (`MOST_EVENTS` at most)."""
+    spans: dict[str, list[timedelta]] = {}
+    for one in _FEATURES[event.watched.name]:
+        if one.window is not None and all(known.get(name) is not None for name in _names(one.key)):
+            spans[one.key] = sorted({*spans.get(one.key, []), one.window})
+    if not spans:
+        return []
+    conditions = {key: _is_before(event, key, known, of_key[-1]) for key, of_key in spans.items()}
+    longest = max(of_key[-1] for of_key in spans.values())
+    # All keys by one look at the events of so long a time.
+    near = _recent(event, longest).where(reduce(Column.__or__, conditions.values())).persist()
     found = []
-    features = _FEATURES[event.watched.name]
-    keys = dict.fromkeys(one.key for one in features if one.window is not None)
-    for key in (one for one in keys if all(known.get(name) is not None for name in _names(one))):
-        spans = sorted({one.window for one in features if one.key == key and one.window is not None})
-        before = _before(event, {name: known[name] for name in _names(key)}, spans[-1])
-        counts = before.agg(*(F.count_if(_is_within(event, span)).alias(str(n)) for n, span in enumerate(spans)))
+    for key, of_key in spans.items():
+        before = near.where(conditions[key])
+        counts = before.agg(*(F.count_if(_is_within(event, span)).alias(str(n)) for n, span in enumerate(of_key)))
         count = counts.collect()[0]
         columns = [name for name in _SHOWN_OF_EVENTS if name in before.columns]
         newest = before.orderBy(F.desc("event_time"), F.desc("event_id")).limit(MOST_EVENTS).select(*columns)
         events = facts_of(newest.withColumn("seconds_before", _seconds_before(event)))
-        for number, span in enumerate(spans):
+        for number, span in enumerate(of_key):
             inside = [one for one in events if one["seconds_before"] < span.total_seconds()]
             found.append({"key": key, "window": in_words(span), "count": count[number], "events": inside})
+    near.unpersist()
     return found
 
 
@@ -168,14 +178,17 @@ def _names(key: str) -> list[str]:
     return key.split(", ")
 
 
-def _before(event: _Event, keys: Facts, span: timedelta) -> DataFrame:
-    """The events with the same keys that happened in a time up to the event, itself included."""
+def _recent(event: _Event, span: timedelta) -> DataFrame:
+    """All events of a time up to the event, itself included; whole days at the begin."""
     end = F.lit(_time_of(event)).cast("timestamp")
-    first_day = F.date_sub(F.to_date(end), span.days + 1)
-    rows = event.events().where(F.col("event_date").between(first_day, F.to_date(end)))
-    for key, value in keys.items():
-        rows = rows.where(F.col(key).cast("string").eqNullSafe(F.lit(_as_text(value))))
-    return rows.where((F.col("event_time") <= end) & _is_within(event, span))
+    days = F.col("event_date").between(F.date_sub(F.to_date(end), span.days + 1), F.to_date(end))
+    return event.events().where(days & (F.col("event_time") <= end))
+
+
+def _is_before(event: _Event, key: str, known: Facts, span: timedelta) -> Column:
+    """Whether an event up to this one has the same key, and lies within a time before it."""
+    same = [F.col(name).cast("string").eqNullSafe(F.lit(_as_text(known[name]))) for name in _names(key)]
+    return reduce(Column.__and__, same) & _is_within(event, span)
 
 
 def _is_within(event: _Event, span: timedelta) -> Column:

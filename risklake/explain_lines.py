@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
@@ -19,20 +22,41 @@ from spark_jobs.mask import excerpt
 ACCEPTED, REPEATED, WAITING, QUARANTINED = "accepted", "repeat of an accepted event", "waiting", "quarantined"
 
 
-def feed_of(spark: SparkSession, settings: Settings, event_id: str) -> Feed:
-    """The feed that an event stands in. Raises `UsageError` if it is in none."""
+def feed_of(spark: SparkSession, settings: Settings, event_id: str) -> tuple[Feed, list[date]]:
+    """The feed that an event stands in, and its `days_of`. Raises `UsageError` if it is in none."""
     for feed in FEEDS.values():
         if feed.is_reference:
             continue
-        held = [(silver_table(feed).name, F.col(feed.key) == event_id)]
-        held += [(name, _key_of(feed, event_id)) for name in (DUPLICATES.name, ORPHANS.name)]
-        for name, condition in held:
-            if storage.exists(spark, settings, name) and _holds(spark, settings, name, condition):
-                return feed
+        days = days_of(spark, settings, feed, event_id)
+        if days:
+            return feed, days
+        for name in (DUPLICATES.name, ORPHANS.name):
+            if storage.exists(spark, settings, name) and _holds(spark, settings, name, _key_of(feed, event_id)):
+                return feed, []
     raise UsageError(
         f"{event_id!r} is no event of the lake {settings.lake_root}. A rejected line has no id of its own: name it as "
         "feed/file:number, as `risklake quarantine list` does"
     )
+
+
+def days_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str) -> list[date]:
+    """The dates on which an event of a feed was accepted; none if it was not, and none for a reference feed.
+
+    Only its id is looked for in the whole table; with the date, all else is read from few files.
+    """
+    name = silver_table(feed).name
+    if feed.is_reference or not storage.exists(spark, settings, name):
+        return []
+    rows = storage.read(spark, settings, name).where(F.col(feed.key) == event_id)
+    return sorted({row[0] for row in rows.select("event_date").collect()})
+
+
+def is_accepted(feed: Feed, event_id: str, days: Sequence[date]) -> Column:
+    """The condition on silver for an event of some dates, or for what a reference feed describes."""
+    is_it = F.col(feed.key) == event_id
+    if feed.is_reference:
+        return is_it
+    return is_it & F.col("event_date").isin(*days) if days else F.lit(False)
 
 
 def _holds(spark: SparkSession, settings: Settings, name: str, condition: Column) -> bool:
@@ -68,10 +92,10 @@ def fate_of(spark: SparkSession, settings: Settings, line: LineId) -> Facts:
     return known | {"fate": "in bronze, not decided about yet", "reasons": []}
 
 
-def lines_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str) -> list[Facts]:
+def lines_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str, days: Sequence[date]) -> list[Facts]:
     """Where the lines of an event stand: the accepted one, its repeats, and those that wait."""
     places = [
-        (silver_table(feed).name, F.col(feed.key) == event_id, ACCEPTED),
+        (silver_table(feed).name, is_accepted(feed, event_id, days), ACCEPTED),
         (DUPLICATES.name, _key_of(feed, event_id), REPEATED),
         (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "waiting"), WAITING),
         (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "quarantine"), QUARANTINED),

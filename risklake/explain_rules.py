@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Row
@@ -17,6 +18,7 @@ from spark_jobs.rules.rule_set import ACTIVE, APPROVE, OFF, SHADOW, Rule, RuleSe
 def judged(event: DataFrame, rules: RuleSet, feed: str) -> tuple[list[Facts], int, str]:
     """Of one event with its features (one row): each rule and block list, those that fire first; score and decision."""
     found: list[Rule | ValueList] = [*rules.of(feed, (ACTIVE, SHADOW, OFF)), *rules.lists_of(feed, BLOCK_LIST)]
+    event = event.localCheckpoint(eager=False)
     row: Any = event.select(*(_evaluated(one).alias(one.name) for one in found)).head() if found else {}
     raised = {alert["rule"]: alert for alert in evaluate(event, rules, feed).collect()}
     facts = [_fact(one, row[one.name].asDict(), raised.get(one.name)) for one in found]
@@ -25,6 +27,8 @@ def judged(event: DataFrame, rules: RuleSet, feed: str) -> tuple[list[Facts], in
     return sorted(facts, key=lambda one: (not one["fires"], -one["weight"], one["name"])), score, decision
 
 
+# Built in the JVM step by step: once for each rule, where one session explains several events.
+@lru_cache(maxsize=1024)
 def _evaluated(one: Rule | ValueList) -> Column:
     if isinstance(one, Rule):
         fired, said, given = fires(one), reason(one), inputs(one)
