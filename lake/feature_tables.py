@@ -21,9 +21,9 @@ WRITING = (
 BOOKKEEPING = tuple(column.name for column in WRITING)
 
 
-def _event(what: str) -> tuple[Column, ...]:
+def _event(what: str, came_about: str = "happened") -> tuple[Column, ...]:
     """The columns that say which event a row is about."""
-    end = "When it happened: the end of all windows, included (UTC)"
+    end = f"When it {came_about}: the end of all windows, included (UTC)"
     return (
         Column("event_id", StringType(), f"The {what}", nullable=False),
         Column("user_id", StringType(), f"Whose {what}", nullable=False),
@@ -75,17 +75,9 @@ DISPUTES = Table(
     f"{dispute_features.LONGEST_DELAY.days} days before",
     keys=("event_id",),
     columns=(
-        Column("event_id", StringType(), "The dispute", nullable=False),
+        *_event("dispute", "was reported"),
         Column("transaction_id", StringType(), "The disputed transaction", nullable=False),
-        Column("user_id", StringType(), "Who paid", nullable=False),
         Column("merchant_id", StringType(), "Who was paid", nullable=False),
-        Column(
-            "event_time",
-            TimestampType(),
-            "When the dispute was reported: the end of all windows, included (UTC)",
-            nullable=False,
-        ),
-        Column("event_date", DateType(), "UTC date of `event_time`", nullable=False),
         *(feature.column for feature in dispute_features.FEATURES),
         *WRITING,
     ),

@@ -37,7 +37,8 @@ def disputes(reported: DataFrame, payments: DataFrame) -> DataFrame:
 def paid(reported: DataFrame, payments: DataFrame) -> DataFrame:
     """The disputes of payments that are known and not too old: columns `OWN` and `inputs_arrived_at`.
 
-    A dispute that is dated before its payment is none of it.
+    A dispute that is dated before its payment is none of it. Of several with one id, that which was reported first
+    stands.
     """
     of_payments = payments.select(
         F.col("event_id").alias("transaction_id"),
@@ -55,10 +56,17 @@ def paid(reported: DataFrame, payments: DataFrame) -> DataFrame:
     )
     delay_us = F.unix_micros("event_time") - F.col("paid_us")
     known = named.join(of_payments, on="transaction_id", how="inner")
-    return known.where(delay_us.between(0, length_us(LONGEST_DELAY))).select(
-        *(name for name in OWN if name != "days_to_dispute"),
-        (delay_us / _DAY_US).alias("days_to_dispute"),
-        F.greatest("arrived_at", "payment_arrived_at").alias("inputs_arrived_at"),
+    near = known.where(delay_us.between(0, length_us(LONGEST_DELAY)))
+    # Silver may hold an id twice, long apart (`duplicate_horizon_days`).
+    first = Window.partitionBy("event_id").orderBy("event_time", "paid_us", "transaction_id")
+    return (
+        near.withColumn("place", F.row_number().over(first))
+        .where("place = 1")
+        .select(
+            *(name for name in OWN if name != "days_to_dispute"),
+            (delay_us / _DAY_US).alias("days_to_dispute"),
+            F.greatest("arrived_at", "payment_arrived_at").alias("inputs_arrived_at"),
+        )
     )
 
 

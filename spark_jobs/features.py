@@ -157,26 +157,32 @@ def _disputes_writer(settings: Settings, continuous: bool) -> _Write:
 
     def write(batch: DataFrame, batch_id: int) -> None:
         # All of silver is asked, whichever of the two came with this micro-batch: the same again changes nothing.
-        new = _newly_known(settings, batch).localCheckpoint(eager=False)
-        ranges = time_ranges(new)
+        asked = _asked(settings, batch).localCheckpoint(eager=False)
+        new = _newly_known(settings, asked).localCheckpoint(eager=False)
+        ranges = time_ranges(asked.withColumnRenamed("reported_at", "event_time").select("event_time"))
         if not ranges:
             return
         near = ranges.wider(disputes.REACH)
         stored = storage.read(batch.sparkSession, settings, name).where(near.condition())
         rows = disputes.changed(new, stored).localCheckpoint(eager=False)
         last = F.lit(new.agg(F.max("inputs_arrived_at")).collect()[0][0])
-        by_whom = F.when(F.col("is_new"), F.col("inputs_arrived_at")).otherwise(last)
-        written = rows.withColumns({"inputs_arrived_at": by_whom, "updated_at": F.lit(datetime.now(UTC))})
+        arrival = F.when(F.col("is_new"), F.col("inputs_arrived_at")).otherwise(last)
+        written = rows.withColumns({"inputs_arrived_at": arrival, "updated_at": F.lit(datetime.now(UTC))})
         storage.merge_changes(written, settings, name, within=near.condition("old"), insert=True)
 
     return write
 
 
-def _newly_known(settings: Settings, batch: DataFrame) -> DataFrame:
-    """The disputes of payments that were disputed, or came, with a micro-batch, as `disputes.paid` gives them."""
-    reported, payments = (storage.read(batch.sparkSession, settings, name) for name in DISPUTES.sources)
-    asked = reported.join(batch.select("event_id").distinct(), on="event_id", how="left_semi")
-    asked = asked.localCheckpoint(eager=False)
+def _asked(settings: Settings, batch: DataFrame) -> DataFrame:
+    """The disputes of payments that were disputed, or came, with a micro-batch, and others of the same ids."""
+    reported = storage.read(batch.sparkSession, settings, DISPUTES.source)
+    ids = reported.join(batch.select("event_id").distinct(), on="event_id", how="left_semi").select("dispute_id")
+    return reported.join(ids.distinct(), on="dispute_id", how="left_semi")
+
+
+def _newly_known(settings: Settings, asked: DataFrame) -> DataFrame:
+    """Those disputes of which the payment is known, as `disputes.paid` gives them."""
+    payments = storage.read(asked.sparkSession, settings, DISPUTES.sources[1])
     first, last, count = asked.agg(F.min("event_date"), F.max("event_date"), F.count("*")).collect()[0]
     if not count:
         return disputes.paid(asked, payments.limit(0))

@@ -46,7 +46,7 @@ class LagMeter:
     """The lag of a query behind a table over the time of a count: made before it, and closed after it.
 
     The rows of the table itself are to be counted as of `version` (None where that is not known). Of a query that reads
-    several tables, `number` says the how manieth of them it is.
+    several tables, `number` says which of them it is, from 0.
     """
 
     def __init__(self, settings: Settings, query: str, table: str, number: int = 0) -> None:

@@ -25,8 +25,10 @@ from risklake.explain import explain
 from spark_jobs import features, pipeline
 from spark_jobs.alerts import streams as alert_streams
 from spark_jobs.disputes import disputes
+from spark_jobs.expired import expired
 from spark_jobs.feature_tables import FEATURE_TABLES
 from spark_jobs.lag import is_behind
+from spark_jobs.parity import measure
 from spark_jobs.reconciliation import measure_status
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -145,6 +147,19 @@ def test_a_dispute_of_an_unknown_an_old_or_a_later_payment_has_no_row_and_counts
     ]
     found = compute(spark, payments, reported)
     assert {name: row["merchant_chargebacks_7d"] for name, row in found.items()} == {"just in time": 1, "known": 2}
+
+
+def test_an_id_that_is_accepted_twice_after_long_stands_once_as_it_was_reported_first(
+    spark: SparkSession, settings: Settings
+) -> None:
+    # Beyond `duplicate_horizon_days` an id that comes again is a new event of silver.
+    again = [Dispute("d", "e", START + DAY), Dispute("d", "e", START + 100 * DAY)]
+    storage.append(rows(spark, "transactions", [Payment("e"), Payment("f")]), settings, "silver.transactions")
+    for reported in (again[:1], again[1:], [Dispute("c", "f", START + 2 * DAY)]):
+        storage.append(rows(spark, "disputes", reported), settings, "silver.disputes")
+        found = drained(spark, settings)
+    assert {name: row["days_to_dispute"] for name, row in found.items()} == {"d": 1.0, "c": 2.0}
+    assert measure(spark, settings, expired(spark, settings))["disputes"].as_dict() == {"compared": 2, "differing": 0}
 
 
 def test_two_disputes_of_one_payment_count_both_and_its_user_once(spark: SparkSession) -> None:
