@@ -13,7 +13,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from lake.feature_tables import BOOKKEEPING, DISPUTES, ORDERS, USER_5M, USER_WINDOWS, WRITING
+from lake.feature_tables import BOOKKEEPING, DISPUTES, EVENT, ORDERS, USER_5M, USER_WINDOWS, WRITING
 from lake.feed import MONEY
 from lake.feed_tables import DUPLICATES, ORPHANS, QUARANTINE, bronze_table, history_table, silver_table
 from lake.feeds import FEEDS
@@ -24,7 +24,7 @@ ALERTS = Table(
     name="alerts.alerts",
     meaning="Alerts: a rule or block list that fired on an event, and why",
     grain="one row an (event, rule) that fired",
-    keys=("event_id", "rule"),
+    keys=(*EVENT, "rule"),
     columns=(
         Column("event_id", StringType(), "The transaction, order or dispute", nullable=False),
         Column("rule", StringType(), "Name of the rule, or of the block list", nullable=False),
@@ -121,7 +121,7 @@ PROCESSED_ORDERS = Table(
     name="alerts.processed_orders",
     meaning="Orders as the rules have judged them",
     grain="one row an accepted order",
-    keys=("order_id",),
+    keys=("order_id", "event_ts"),
     columns=(
         Column("order_id", StringType(), "The order", nullable=False),
         Column("user_id", StringType(), "Who orders", nullable=False),
@@ -149,7 +149,7 @@ FRAUD_ALERT = Table(
     name="alerts.fraud_alert",
     meaning="Orders that the rules have judged to be fraud, and why",
     grain="one row an order whose status is Fraud",
-    keys=("order_id",),
+    keys=("order_id", "event_ts"),
     columns=(
         Column("order_id", StringType(), "The order", nullable=False),
         Column("user_id", StringType(), "Who orders", nullable=False),

@@ -20,6 +20,10 @@ WRITING = (
 
 BOOKKEEPING = tuple(column.name for column in WRITING)
 
+# What tells an event from all others: an id may come again, long apart (`duplicate_horizon_days`), but not at the same
+# event time.
+EVENT = ("event_id", "event_time")
+
 
 def _event(what: str, came_about: str = "happened") -> tuple[Column, ...]:
     """The columns that say which event a row is about."""
@@ -37,7 +41,7 @@ USER_5M = Table(
     meaning="What was known of user, device and payment method at each transaction, by event time: the trailing five "
     "minutes, and more",
     grain="one row an accepted transaction",
-    keys=("event_id",),
+    keys=EVENT,
     columns=(
         *_event("transaction"),
         *(feature.column for feature in transaction_features.FEATURES),
@@ -54,7 +58,7 @@ ORDERS = Table(
     name="features.orders",
     meaning="What was known of a user, and of equal orders, at each order, by event time",
     grain="one row an accepted order",
-    keys=("event_id",),
+    keys=EVENT,
     columns=(
         *_event("order"),
         *(feature.column for feature in order_features.FEATURES),

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from lake import storage
 from lake.errors import TrainingError
+from lake.feature_tables import EVENT
 from lake.settings import Settings
 from ml.features import FROM_TRANSACTIONS, FROM_USER_5M
 from ml.labels import BY_ANALYST, FRAUD_PREFIX
@@ -111,9 +112,9 @@ def users_known(transactions: DataFrame, labels: DataFrame, first: date, last: d
 
 def _events(transactions: DataFrame, features: DataFrame, labels: DataFrame, first: date, last: date) -> DataFrame:
     payments = transactions.where(_between(first, last)).select("event_id", "user_id", *FROM_TRANSACTIONS)
-    windows = features.where(_between(first, last)).select("event_id", *FROM_USER_5M)
+    windows = features.where(_between(first, last)).select(*EVENT, *FROM_USER_5M)
     return (
-        payments.join(windows, on="event_id", how="left")
+        payments.join(windows, on=list(EVENT), how="left")
         .join(labels, on="event_id", how="left")
         .select(*_LABELS_AND_IDS, *(_as_read(name) for name in (*FROM_TRANSACTIONS, *FROM_USER_5M)))
     )

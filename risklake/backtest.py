@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from lake import storage
 from lake.catalog import DISPOSITIONS
 from lake.errors import UsageError
+from lake.feature_tables import EVENT
 from lake.feed_tables import silver_table
 from lake.settings import Settings
 from ml.dataset import fraud_labels, users_known, with_dispositions
@@ -131,7 +132,7 @@ def events_of(
     between = F.col("event_date").between(F.lit(first), F.lit(last))
     silver = storage.read(spark, settings, silver_table(watched.feed).name).where(between)
     fields = watched.events(silver, "true").drop("event_date")
-    rows = features.where(between).join(fields, on="event_id")
+    rows = features.where(between).join(fields, on=list(EVENT))
     if blocked_since:
         rows = _not_blocked(rows, features, _labels(spark, settings, blocked_since), blocked_since, last)
     return Events(rows, _labelled(spark, settings, rows, first, known_at), first, last, known_at, blocked_since)
@@ -147,8 +148,8 @@ def _not_blocked(rows: DataFrame, features: DataFrame, labels: DataFrame, since:
 
 def backtest(events: Events, rules: RuleSet) -> Backtest:
     """Run a rule set over events, and hold what it raises against their labels."""
-    raised = evaluate(events.rows, rules, FEED).select("event_id", "rule", "state", "decision", "held_by")
-    raised = raised.join(events.labelled, on="event_id").persist()
+    raised = evaluate(events.rows, rules, FEED).select(*EVENT, "rule", "state", "decision", "held_by")
+    raised = raised.join(events.labelled, on=list(EVENT)).persist()
     everything = events.labelled.groupBy("scenario", "currency").agg(
         F.count("*").alias("events"),
         F.count_if("is_fraud").alias("frauds"),
@@ -156,14 +157,14 @@ def backtest(events: Events, rules: RuleSet) -> Backtest:
     )
     totals = everything.toPandas()
     frauds, days = int(totals["frauds"].sum()), (events.last - events.first).days + 1
-    per_event = raised.where(F.col("state") == OPEN).dropDuplicates(["event_id"])
+    per_event = raised.where(F.col("state") == OPEN).dropDuplicates([*EVENT])
     together = {
         ANY: per_event,
         REVIEWED: per_event.where(F.col("decision").isin(REVIEW, BLOCK)),
         BLOCKED: per_event.where(F.col("decision") == BLOCK),
     }
     if rules.lists or rules.snoozes:
-        together[HELD_BACK] = raised.where(F.col("state").isin(*HELD)).dropDuplicates(["event_id"])
+        together[HELD_BACK] = raised.where(F.col("state").isin(*HELD)).dropDuplicates([*EVENT])
     by_rule = _by_user(raised.where("held_by is null"), "rule")
     states = {rule.name: rule.state for rule in rules.of(FEED)}
     states |= {one.name: one.kind for one in rules.lists_of(FEED, BLOCK_LIST)}
@@ -211,7 +212,8 @@ def differing(events: Events, ours: RuleSet, theirs: RuleSet) -> DataFrame:
 
 def _labelled(spark: SparkSession, settings: Settings, rows: DataFrame, first: date, known_at: datetime) -> DataFrame:
     labels = _labels(spark, settings, first).where(F.col("reported_at") <= F.lit(known_at)).select("event_id", "reason")
-    labelled = rows.select("event_id", "user_id", "event_date", "amount", "currency").join(labels, "event_id", "left")
+    paid = rows.select(*EVENT, "user_id", "event_date", "amount", "currency")
+    labelled = paid.join(labels, on="event_id", how="left")
     labelled = labelled.withColumn("is_fraud", F.col("reason").isNotNull()).drop("reason")
     truth = truth_of(spark, settings)
     if truth is None:

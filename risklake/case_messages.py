@@ -15,7 +15,7 @@ from lake.catalog import CASES
 from lake.settings import Settings
 from risklake.webhook import Message
 from spark_jobs.rules.rule_set import SEVERITIES
-from spark_jobs.streams import Stream
+from spark_jobs.streams import Rank, Stream
 
 ALERT = "alert"
 QUERY = "messages_cases"
@@ -39,7 +39,9 @@ class CaseMessages:
         def start(continuous: bool) -> StreamingQuery:
             changes = storage.read_stream(spark, settings, CASES.name)
             write = _batch_writer(settings, self.tell)
-            return storage.stream_batches(changes, settings, write, query=QUERY, continuous=continuous)
+            return storage.stream_batches(
+                changes, settings, write, query=QUERY, continuous=continuous, rank=Rank.REFERENCE
+            )
 
         return [Stream(QUERY, start)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F
 from lake import dispute_features, order_features, storage, transaction_features
 from lake.catalog import ALERTS, CASES, DISPOSITIONS, SCORES
 from lake.feature import in_words
+from lake.feature_tables import EVENT
 from lake.feed_tables import silver_table
 from lake.feeds import FEEDS
 from lake.settings import Settings
@@ -25,6 +27,8 @@ from spark_jobs.rules.watched import WATCHED, Watched
 
 MART = "marts.fct_transactions"
 MOST_EVENTS = 200
+# Looks at the lake that go on beside the one at hand: each is planning for the most part, which takes one processor.
+_SIDE_BY_SIDE = 2
 
 _FEATURES = {
     "transactions": transaction_features.FEATURES,
@@ -75,11 +79,13 @@ def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = 
         days = days_of(spark, settings, feed, event_id)
     else:
         (feed, days), event_id = feed_of(spark, settings, asked), asked
-    lines = with_text(spark, settings, lines_of(spark, settings, feed, event_id, days), raw)
-    accepted = facts_where(spark, settings, silver_table(feed).name, is_accepted(feed, event_id, days))
-    if not accepted or feed.name not in WATCHED:
-        return Explanation(asked, feed.name, lines, accepted[0] if accepted else None)
-    return _of_accepted(_Event(spark, settings, WATCHED[feed.name], event_id, accepted[0]), asked, lines)
+    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
+        told = pool.submit(lambda: with_text(spark, settings, lines_of(spark, settings, feed, event_id, days), raw))
+        accepted = facts_where(spark, settings, silver_table(feed).name, is_accepted(feed, event_id, days))
+        if not accepted or feed.name not in WATCHED:
+            return Explanation(asked, feed.name, told.result(), accepted[0] if accepted else None)
+        event = _Event(spark, settings, WATCHED[feed.name], event_id, accepted[0])
+        return _of_accepted(event, asked, told, pool)
 
 
 @dataclass(frozen=True)
@@ -108,19 +114,24 @@ class _Event:
         features = storage.read(self.spark, self.settings, self.watched.features.name)
         keys = dict.fromkeys(name for one in _FEATURES[self.watched.name] for name in _names(one.key))
         known = [name for name in keys if name not in events.columns]
-        return events.join(features.select("event_id", *known), on="event_id", how="inner") if known else events
+        return events.join(features.select(*EVENT, *known), on=list(EVENT), how="inner") if known else events
 
 
-def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
+def _of_accepted(event: _Event, asked: str, told: Future[list[Facts]], pool: ThreadPoolExecutor) -> Explanation:
     name = event.watched.name
     featured = event.rows(event.watched.features.name)
     values = featured[0] if featured else {}
+    windows = pool.submit(_windows, event, event.row | values)
+    judging = pool.submit(_judged, event) if featured else None
     alerts = event.rows(ALERTS.name)
-    rules, score, decision = _judged(event) if featured else ([], 0, "")
+    cases, models = _cases(event, alerts), _models(event, values)
+    dispositions = event.rows(DISPOSITIONS.name, F.col("event_id") == event.event_id)
+    mart = next(iter(event.rows(MART)), None) if name == "transactions" else None
+    rules, score, decision = judging.result() if judging else ([], 0, "")
     return Explanation(
         asked,
         name,
-        lines,
+        told.result(),
         event.row,
         [
             {"name": one.name, "value": values.get(one.name), "unit": one.unit, "meaning": one.meaning}
@@ -128,23 +139,23 @@ def _of_accepted(event: _Event, asked: str, lines: list[Facts]) -> Explanation:
         ]
         if featured
         else [],
-        _windows(event, event.row | values),
+        windows.result(),
         rules,
         score,
         decision,
         alerts,
-        _cases(event, alerts),
-        event.rows(DISPOSITIONS.name, F.col("event_id") == event.event_id),
-        _models(event, values),
-        next(iter(event.rows(MART)), None) if name == "transactions" else None,
+        cases,
+        dispositions,
+        models,
+        mart,
     )
 
 
 def _judged(event: _Event) -> tuple[list[Facts], int, str]:
     """What the rules in force make of the event now; alerts that stand were made by those of their own time."""
     features = storage.read(event.spark, event.settings, event.watched.features.name).where(event.is_it)
-    fields = event.events().where(event.is_it).select("event_id", *event.watched.fields)
-    return judged(features.join(fields, on="event_id", how="inner"), load_rules(event.settings), event.watched.name)
+    fields = event.events().where(event.is_it).select(*EVENT, *event.watched.fields)
+    return judged(features.join(fields, on=list(EVENT), how="inner"), load_rules(event.settings), event.watched.name)
 
 
 def _windows(event: _Event, known: Facts) -> list[Facts]:

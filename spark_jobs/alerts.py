@@ -12,9 +12,11 @@ from pyspark.sql.streaming import StreamingQuery
 
 from lake import feeds, storage
 from lake.catalog import ALERTS, FRAUD_ALERT, PROCESSED_ORDERS
+from lake.feature_tables import EVENT
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs import cases
+from spark_jobs.lag import is_behind
 from spark_jobs.processed_orders import FRAUD, fraud_alert, processed_orders
 from spark_jobs.rules.book import RuleBook
 from spark_jobs.rules.evaluate import WITHDRAWN, evaluate
@@ -32,8 +34,8 @@ _OUTPUTS = {feeds.ORDERS.name: (PROCESSED_ORDERS, FRAUD_ALERT)}
 def withdrawn(standing: DataFrame, changed: DataFrame, fired: DataFrame) -> DataFrame:
     """The standing alerts of changed events whose rule no longer fires, as withdrawn by the line that changed them."""
     of_now = standing.where(F.col("state") != WITHDRAWN).drop(*ALERTS.bookkeeping)
-    of_changed = of_now.join(changed.select("event_id", "inputs_arrived_at"), on="event_id", how="inner")
-    gone = of_changed.join(fired.select("event_id", "rule"), on=["event_id", "rule"], how="left_anti")
+    of_changed = of_now.join(changed.select(*EVENT, "inputs_arrived_at"), on=list(EVENT), how="inner")
+    gone = of_changed.join(fired.select(*ALERTS.keys), on=list(ALERTS.keys), how="left_anti")
     return gone.withColumn("state", F.lit(WITHDRAWN)).select(fired.columns)
 
 
@@ -66,6 +68,7 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
             query=watched.query,
             continuous=continuous,
             has_little=partial(is_small, settings, watched.query, watched.features.name),
+            is_behind=partial(is_behind, settings, watched.query, [watched.features.name]),
             rank=Rank.ALERTS,
             every_seconds=URGENT * settings.trigger_seconds,
         )
@@ -82,7 +85,7 @@ def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Call
         if ranges:
             in_force, now = rules.current(), F.lit(datetime.now(UTC))
             silver = storage.read(spark, settings, f"silver.{watched.name}")
-            events = latest.join(watched.events(silver, ranges.condition()), on="event_id", how="inner")
+            events = latest.join(watched.events(silver, ranges.condition()), on=list(EVENT), how="inner")
             if watched.name in _OUTPUTS:
                 events = events.localCheckpoint(eager=False)
             fired = evaluate(events, in_force, watched.name).localCheckpoint(eager=False)
@@ -116,7 +119,7 @@ def _correct_judged(changed: DataFrame, settings: Settings, ranges: TimeRanges) 
 def _latest(changes: DataFrame, watched: Watched) -> DataFrame:
     """The newest feature row of each event in a micro-batch of changes, and whether all of them are insertions."""
     rows = changes.where("_change_type in ('insert', 'update_postimage')")
-    of_one = Window.partitionBy("event_id")
+    of_one = Window.partitionBy(*EVENT)
     newest = F.row_number().over(of_one.orderBy(F.desc("_commit_version"))) == 1
     only_inserted = F.min(F.col("_change_type") == "insert").over(of_one)
     return rows.select(
@@ -125,7 +128,7 @@ def _latest(changes: DataFrame, watched: Watched) -> DataFrame:
 
 
 def _of(alerts: DataFrame, events: DataFrame) -> DataFrame:
-    return alerts.join(events.select("event_id"), on="event_id", how="left_semi")
+    return alerts.join(events.select(*EVENT), on=list(EVENT), how="left_semi")
 
 
 def _correct(fired: DataFrame, changed: DataFrame, settings: Settings, ranges: TimeRanges, now: Column) -> None:

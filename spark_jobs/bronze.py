@@ -110,7 +110,13 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
         storage.require_matching_checkpoint(spark, settings, QUERY, tables)
         files = inbox_files(spark, settings)
         return storage.stream_batches(
-            files, settings, _batch_writer(settings), query=QUERY, continuous=continuous, rank=Rank.BRONZE
+            files,
+            settings,
+            _batch_writer(settings),
+            query=QUERY,
+            continuous=continuous,
+            leads=True,
+            rank=Rank.BRONZE,
         )
 
     return [Stream(QUERY, start)]

@@ -67,8 +67,9 @@ def _gathered() -> tuple[Column, ...]:
 @cache
 def _told() -> dict[str, Column]:
     """The columns of a case that follow from those."""
+    of_first = (f"first.{name}" for name in ("event_id", "event_time", "rule"))
     return {
-        "case_id": F.concat(F.lit("c"), F.lower(F.hex(F.xxhash64(*_ENTITY, "first.event_id", "first.rule")))),
+        "case_id": F.concat(F.lit("c"), F.lower(F.hex(F.xxhash64(*_ENTITY, *of_first)))),
         "began_at": F.col("first.event_time"),
         "event_date": F.to_date("first.event_time"),
         "severity": F.get(F.array(*map(F.lit, SEVERITIES)), F.col("severity")),

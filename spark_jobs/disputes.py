@@ -14,6 +14,7 @@ from pyspark.sql import functions as F
 from lake.catalog import DISPUTES
 from lake.dispute_features import FOUR_WEEKS, LONGEST_DELAY, MERCHANT_FEATURES, WEEK
 from lake.feature import Aggregate
+from lake.feature_tables import EVENT
 from spark_jobs.instants import SECOND_US, length_us
 from spark_jobs.links import link_features
 
@@ -88,7 +89,7 @@ def changed(new: DataFrame, stored: DataFrame) -> DataFrame:
 def counted(known: DataFrame) -> DataFrame:
     """Add `MERCHANT_FEATURES` to disputes, of whole merchants; columns are kept."""
     counts = {one.name: _trailing(one.window or timedelta()).cast(one.type) for one in _COUNTS}
-    return known.withColumns(counts).join(link_features(known, _DISTINCT), on="event_id", how="left")
+    return known.withColumns(counts).join(link_features(known, _DISTINCT), on=list(EVENT), how="left")
 
 
 def _trailing(window: timedelta) -> Column:

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lake import feeds, storage
 from lake.catalog import DISPUTES, ORDERS, USER_5M, USER_WINDOWS
+from lake.feature_tables import EVENT
 from lake.feed import Feed
 from lake.feed_tables import silver_table
 from lake.settings import Settings
@@ -53,6 +54,11 @@ class FeatureTable:
         return tuple(silver_table(feed).name for feed in (self.feed, *self.others))
 
     @property
+    def event(self) -> tuple[str, str]:
+        """What `EVENT` is called in the table of its events."""
+        return self.feed.key, self.feed.event_time or "event_time"
+
+    @property
     def query(self) -> str:
         """The stream that writes it."""
         return self.table.name.replace(".", "_")
@@ -60,7 +66,7 @@ class FeatureTable:
 
 def _transactions(silver: DataFrame) -> DataFrame:
     of_users = user_5m.user_5m(silver.select(*user_5m.INPUTS))
-    return of_users.join(links.link_features(silver), on="event_id", how="left").select(*USER_5M.content)
+    return of_users.join(links.link_features(silver), on=list(EVENT), how="left").select(*USER_5M.content)
 
 
 def _orders(silver: DataFrame) -> DataFrame:

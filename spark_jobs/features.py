@@ -13,13 +13,14 @@ from pyspark.sql.streaming import StreamingQuery
 from lake import order_features, storage
 from lake.dispute_features import LONGEST_DELAY
 from lake.feature import Feature
+from lake.feature_tables import EVENT
 from lake.order_features import EQUAL_FEATURES
 from lake.settings import Settings
 from lake.storage import Transaction
 from lake.transaction_features import LINK_FEATURES, USER_FEATURES
 from spark_jobs import disputes, links, orders
 from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
-from spark_jobs.lag import taken_whole
+from spark_jobs.lag import is_behind, taken_whole
 from spark_jobs.link_look_back import LinkLookBack
 from spark_jobs.look_back import Batch
 from spark_jobs.small_input import is_small
@@ -82,7 +83,8 @@ def _starter(
             query=found.query,
             continuous=continuous,
             has_little=partial(is_small, settings, found.query, *found.sources),
-            rank=Rank.FEATURES,
+            is_behind=partial(is_behind, settings, found.query, found.sources),
+            rank=Rank.FEATURES if found.pace <= URGENT else Rank.REFERENCE,
             every_seconds=found.pace * settings.trigger_seconds,
         )
 
@@ -131,7 +133,7 @@ def _with_links(rows: DataFrame, linked: DataFrame | None) -> DataFrame:
     names = [feature.name for feature in LINK_FEATURES]
     if linked is None:
         return rows.withColumns({feature.name: F.lit(None).cast(feature.type) for feature in LINK_FEATURES})
-    return rows.join(linked.where("is_new").select("event_id", *names), on="event_id", how="left")
+    return rows.join(linked.where("is_new").select(*EVENT, *names), on=list(EVENT), how="left")
 
 
 def _orders_writer(settings: Settings, continuous: bool) -> _Write:
@@ -143,8 +145,8 @@ def _orders_writer(settings: Settings, continuous: bool) -> _Write:
             of_users, of_equals = around
             user = orders.changed_of_users(of_users).localCheckpoint(eager=False)
             equal = orders.changed_equal(of_equals).localCheckpoint(eager=False)
-            new = equal.where("is_new").select("event_id", *(feature.name for feature in EQUAL_FEATURES))
-            writing.append(user.where("is_new").join(new, on="event_id", how="inner"))
+            new = equal.where("is_new").select(*EVENT, *(feature.name for feature in EQUAL_FEATURES))
+            writing.append(user.where("is_new").join(new, on=list(EVENT), how="inner"))
             writing.correct(user.where("not is_new"), order_features.USER_FEATURES)
             writing.correct(equal.where("not is_new"), EQUAL_FEATURES)
         arrived.unpersist()

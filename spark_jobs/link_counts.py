@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from lake.feature_tables import EVENT
 from lake.transaction_features import LINK_FEATURES
 from spark_jobs.instants import length_us
 from spark_jobs.links import KEYS, changed_column
@@ -89,10 +90,9 @@ def _codes(column: pa.ChunkedArray) -> _Numbers:
 
 
 def _by_transaction(found: pd.DataFrame) -> pd.DataFrame:
-    by_event = found.groupby("event_id", sort=False)
-    rows = by_event.agg(event_time=("event_time", "first"), is_new=("is_new", "first"))
+    rows = found.groupby(list(EVENT), sort=False).agg(is_new=("is_new", "first"))
     for one in LINK_FEATURES:
-        of_one = found[found["feature"] == one.name].set_index("event_id")
+        of_one = found[found["feature"] == one.name].set_index(list(EVENT))
         rows[one.name] = of_one["count"].astype("Int32")
         rows[f"is_changed_{one.name}"] = of_one["is_changed"].reindex(rows.index, fill_value=False)
     for key, features in KEYS.items():

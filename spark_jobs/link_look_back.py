@@ -20,6 +20,7 @@ class LinkLookBack(LookBack[LinkMemory]):
     `links.changed_links` gives them."""
 
     KEY = "key"
+    INSTANT = "at_us"
     HORIZON = links.HORIZON
     # Of one value each; about a gigabyte.
     MOST = 6_000_000

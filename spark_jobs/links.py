@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lake.feature import Feature
+from lake.feature_tables import EVENT
 from lake.transaction_features import LINK_FEATURES
 from spark_jobs.instants import length_us
 
@@ -26,6 +27,7 @@ KEYS: dict[str, tuple[Feature, ...]] = {
 HORIZON = max(one.window for one in LINK_FEATURES if one.window is not None)
 
 _LINK = ("feature", "key")
+_OF_EVENT = ("event_id", "at_us")
 
 
 def uses(events: DataFrame, features: tuple[Feature, ...] = LINK_FEATURES) -> DataFrame:
@@ -39,9 +41,10 @@ def uses(events: DataFrame, features: tuple[Feature, ...] = LINK_FEATURES) -> Da
 
 
 def link_features(events: DataFrame, features: tuple[Feature, ...] = LINK_FEATURES) -> DataFrame:
-    """From all events to `event_id` and such counts of different values, for those that have a key of one."""
+    """From all events to `EVENT` and such counts of different values, for those that have a key of one."""
     counts = _counted(uses(events, features).withColumn("is_new", F.lit(False)), features)
-    return counts.groupBy("event_id").agg(*_counts(features))
+    by_event = counts.groupBy(*_OF_EVENT).agg(*_counts(features))
+    return by_event.withColumn("event_time", _instant()).drop("at_us")
 
 
 def changed_links(around: DataFrame) -> DataFrame:
@@ -51,14 +54,15 @@ def changed_links(around: DataFrame) -> DataFrame:
     in silver and in no micro-batch yet. A count is null where the transaction has no such key, or, unless `is_new`,
     where it has one that no new use has; `is_changed_<key>` says which may have to be corrected.
     """
-    by_transaction = _counted(around, LINK_FEATURES).groupBy("event_id")
-    found = by_transaction.agg(*_about_transaction(), *_counts(LINK_FEATURES), *_follows())
-    return found.where(_any(F.col(name) for name in ("is_new", *map(changed_column, KEYS))))
+    by_transaction = _counted(around, LINK_FEATURES).groupBy(*_OF_EVENT)
+    found = by_transaction.agg(F.bool_or("is_new").alias("is_new"), *_counts(LINK_FEATURES), *_follows())
+    touched = found.where(_any(F.col(name) for name in ("is_new", *map(changed_column, KEYS))))
+    return touched.withColumn("event_time", _instant()).drop("at_us")
 
 
 def united(changes: DataFrame) -> DataFrame:
     """Changed counts in one row a transaction again, where those of its keys were counted apart."""
-    return changes.groupBy("event_id").agg(*_united())
+    return changes.groupBy(*EVENT).agg(*_united())
 
 
 def changed_column(key: str) -> str:
@@ -135,9 +139,8 @@ def _counts(features: tuple[Feature, ...]) -> tuple[Column, ...]:
     return tuple(F.max(F.when(_is(one), F.col("count"))).cast(one.type).alias(one.name) for one in features)
 
 
-@cache
-def _about_transaction() -> tuple[Column, ...]:
-    return F.timestamp_micros(F.max("at_us")).alias("event_time"), F.bool_or("is_new").alias("is_new")
+def _instant() -> Column:
+    return F.timestamp_micros("at_us")
 
 
 @cache
@@ -151,7 +154,6 @@ def _follows() -> tuple[Column, ...]:
 @cache
 def _united() -> tuple[Column, ...]:
     return (
-        F.max("event_time").alias("event_time"),
         F.bool_or("is_new").alias("is_new"),
         *(F.max(one.name).alias(one.name) for one in LINK_FEATURES),
         *(F.bool_or(changed_column(key)).alias(changed_column(key)) for key in KEYS),

@@ -100,6 +100,8 @@ class LookBack(ABC, Generic[M]):
     _is_too_much: bool = False
 
     KEY: ClassVar[str]
+    # The column of what is asked that, with `event_id`, tells a transaction from all others.
+    INSTANT: ClassVar[str]
     HORIZON: ClassVar[timedelta]
     MOST: ClassVar[int]
 
@@ -157,8 +159,9 @@ class LookBack(ABC, Generic[M]):
         days = (batch.first - self.HORIZON - _DAY, batch.last + self.HORIZON + _DAY)
         silver = storage.read(new.sparkSession, self.settings, SOURCE).select(*INPUTS)
         near = self._asked(silver.where(F.col("event_date").between(*map(F.lit, days))))
-        keys, ids = new.select(self.KEY).distinct(), batch.rows.select("event_id", F.lit(True).alias("is_new"))
-        rows = near.join(keys, on=self.KEY, how="left_semi").join(ids, on="event_id", how="left")
+        keys, own = new.select(self.KEY).distinct(), ["event_id", self.INSTANT]
+        asking = self._asked(batch.rows).select(*own).distinct().withColumn("is_new", F.lit(True))
+        rows = near.join(keys, on=self.KEY, how="left_semi").join(asking, on=own, how="left")
         return rows.withColumn("is_new", F.coalesce("is_new", F.lit(False)))
 
     def _move(self, batch: Batch, taken: int) -> None:

@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame, Window, WindowSpec
 from pyspark.sql import functions as F
 
 from lake.catalog import ORDERS
+from lake.feature_tables import EVENT
 from lake.order_features import DAY, EQUAL_FEATURES, HOUR, TEN_MINUTES, USER_FEATURES
 from spark_jobs.instants import length_us
 from spark_jobs.time_ranges import time_ranges
@@ -34,8 +35,8 @@ def orders_of(silver: DataFrame) -> DataFrame:
 
 def orders(events: DataFrame) -> DataFrame:
     """From all orders (columns `INPUTS`) to the rows of `features.orders`, their bookkeeping apart."""
-    equal = equal_part(events).select("event_id", *(feature.name for feature in EQUAL_FEATURES))
-    return user_part(events).join(equal, on="event_id", how="inner").select(*ORDERS.content)
+    equal = equal_part(events).select(*EVENT, *(feature.name for feature in EQUAL_FEATURES))
+    return user_part(events).join(equal, on=list(EVENT), how="inner").select(*ORDERS.content)
 
 
 def around(new: DataFrame, silver: DataFrame) -> tuple[DataFrame, DataFrame] | None:
@@ -55,8 +56,9 @@ def around(new: DataFrame, silver: DataFrame) -> tuple[DataFrame, DataFrame] | N
 
 def _of_same(new: DataFrame, near: DataFrame, *keys: str) -> DataFrame:
     """Those of some orders that have the same keys as a new one, marked where they are new themselves."""
-    ids = new.select("event_id", F.lit(True).alias("is_new"))
-    found = near.join(new.select(*keys).distinct(), on=list(keys), how="left_semi").join(ids, on="event_id", how="left")
+    asking = new.select(*EVENT, F.lit(True).alias("is_new"))
+    same = near.join(new.select(*keys).distinct(), on=list(keys), how="left_semi")
+    found = same.join(asking, on=list(EVENT), how="left")
     return found.withColumn("is_new", F.coalesce("is_new", F.lit(False)))
 
 

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lake.catalog import FRAUD_ALERT
+from lake.feature_tables import EVENT
 from spark_jobs.rules.evaluate import OPEN
 from spark_jobs.rules.rule_set import APPROVE, BLOCK, RuleSet
 
@@ -17,14 +18,14 @@ def processed_orders(events: DataFrame, fired: DataFrame, rules: RuleSet) -> Dat
     alert = F.struct("rule", "reason")
     judged = (
         fired.where(F.col("state") == OPEN)
-        .groupBy("event_id")
+        .groupBy(*EVENT)
         .agg(
             F.max("score").alias("score"),
             F.max("decision").alias("decision"),
             F.sort_array(F.collect_list(alert)).alias("alerts"),
         )
     )
-    joined = events.join(judged, on="event_id", how="left")
+    joined = events.join(judged, on=list(EVENT), how="left")
     nothing = F.array().cast("array<string>")
     return joined.withColumns(
         {

@@ -28,6 +28,7 @@ from lake.catalog import (
     SCORES,
     USER_WINDOWS,
 )
+from lake.feature_tables import EVENT
 from lake.feed import Feed
 from lake.feed_tables import bronze_table, silver_table
 from lake.feeds import DISPUTES, ORDERS, TRANSACTIONS
@@ -146,8 +147,10 @@ def _delete_made_of(spark: SparkSession, settings: Settings, before: datetime) -
         if not storage.exists(spark, settings, found.source):
             continue
         events = storage.read(spark, settings, found.source).where(F.col("arrived_at") < F.lit(before))
-        ids = {"event_id": F.col(found.feed.key), found.feed.key: F.col(found.feed.key)}
-        gone = events.select(*(column.alias(name) for name, column in ids.items()), "event_date").persist()
+        # By the names of all events, and by those of their feed.
+        named = dict(zip(EVENT, found.event, strict=True))
+        own = {name: name for name in found.event}
+        gone = events.select(*(F.col(of).alias(to) for to, of in (own | named).items()), "event_date").persist()
         first, last = gone.agg(F.min("event_date"), F.max("event_date")).collect()[0]
         if first is not None:
             within = f"old.event_date between date'{first}' and date'{last}'"
@@ -155,7 +158,7 @@ def _delete_made_of(spark: SparkSession, settings: Settings, before: datetime) -
                 if storage.exists(spark, settings, table.name):
                     # Scores are written by another program.
                     with turn(settings, table.name):
-                        on = ("event_id",) if "event_id" in table.column_names else table.keys
+                        on = EVENT if set(EVENT) <= set(table.column_names) else table.keys
                         storage.delete_matching(gone, settings, table.name, within=within, on=on)
         gone.unpersist()
 

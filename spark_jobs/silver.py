@@ -22,6 +22,7 @@ from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
 from spark_jobs.known_ids import KnownIds, ids_of
+from spark_jobs.lag import is_behind
 from spark_jobs.small_input import is_small
 from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
 from spark_jobs.time_ranges import ranges_of
@@ -61,7 +62,7 @@ def query(feed: Feed) -> str:
 
 
 def _rank(feed: Feed) -> Rank:
-    return Rank.REFERENCE if feed.is_reference else Rank.SILVER
+    return Rank.SILVER if feed.is_judged else Rank.REFERENCE
 
 
 def _pace(feed: Feed) -> float:
@@ -83,6 +84,7 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
             query=query(feed),
             continuous=continuous,
             has_little=partial(is_small, settings, query(feed), bronze_table(feed).name),
+            is_behind=partial(is_behind, settings, query(feed), [bronze_table(feed).name]),
             rank=_rank(feed),
             every_seconds=_pace(feed) * settings.trigger_seconds,
         )

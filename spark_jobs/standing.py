@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from lake import storage
 from lake.catalog import ALERTS, DUPLICATES, ORPHANS, QUARANTINE, TABLES, UNKNOWN_FIELDS, USER_5M, USER_WINDOWS
+from lake.feature_tables import EVENT
 from lake.feed import Feed
 from lake.feed_tables import accepted_table, bronze_table, silver_table
 from lake.feeds import FEEDS, TRANSACTIONS
@@ -78,7 +79,8 @@ def _kept(rows: DataFrame, spark: SparkSession, settings: Settings, name: str, g
     # Features have no time of arrival of their own; they are deleted before their events.
     source = next(found for found in EVENT_TABLES if found.table.name == name)
     events = storage.read(spark, settings, source.source).where(F.col("arrived_at") < F.lit(gone.before))
-    return rows.join(events.select(events[source.feed.key].alias("event_id")), on="event_id", how="left_anti")
+    gone_events = events.select(*(events[of].alias(to) for of, to in zip(source.event, EVENT, strict=True)))
+    return rows.join(gone_events, on=list(EVENT), how="left_anti")
 
 
 def accepted_orphans(spark: SparkSession, settings: Settings, gone: Expired) -> dict[str, int]:

@@ -14,14 +14,17 @@ from lake.settings import Settings
 
 
 class Rank(IntEnum):
-    """The order in which micro-batches that wait get their turn: what is nearest to an alert comes first."""
+    """The order in which micro-batches that wait get their turn: what is nearest to an alert comes first.
 
-    MONITORING = -1
-    REFERENCE = 0
-    BRONZE = 1
-    SILVER = 2
-    FEATURES = 3
-    ALERTS = 4
+    What no alert waits for is negative: it takes turns apart from the line to the alerts.
+    """
+
+    MONITORING = -2
+    REFERENCE = -1
+    BRONZE = 0
+    SILVER = 1
+    FEATURES = 2
+    ALERTS = 3
 
 
 # A look for rows costs some milliseconds, and what passes several stages waits for one at each. Where rows are found, a

@@ -24,6 +24,7 @@ class UserLookBack(LookBack[UserMemory]):
     """
 
     KEY = "user_id"
+    INSTANT = "event_time"
     HORIZON = HORIZON
     # Of users, currencies and ways of paying; about a gigabyte.
     MOST = 3_000_000

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from lake.storage import turns
-from lake.storage.turns import Turns
+from lake.storage.turns import Turns, turns_of
 
 
 def waiting(turns_of: Turns, count: int) -> None:
@@ -47,6 +47,22 @@ def test_of_those_that_wait_the_highest_rank_comes_first() -> None:
 def test_one_that_has_waited_long_comes_before_a_higher_rank(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PATIENCE_SECONDS", 0.01)
     assert in_order([0, 4], pause=lambda: time.sleep(0.1)) == [0, 4]
+
+
+def test_what_nobody_waits_for_keeps_the_line_to_the_alerts_not_waiting() -> None:
+    entered = threading.Event()
+
+    def work() -> None:
+        with turns_of(0).turn(0):
+            entered.set()
+
+    thread = threading.Thread(target=work)
+    with turns_of(-1).turn(-1):
+        thread.start()
+        assert entered.wait(10)
+    thread.join(10)
+    assert turns_of(-1) is turns_of(-2)
+    assert turns_of(0) is turns_of(3)
 
 
 def test_only_one_works_at_a_time_and_a_failure_gives_the_turn_on() -> None:

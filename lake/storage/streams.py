@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from lake.settings import Settings
 from lake.storage.columns import require_columns
 from lake.storage.file_system import is_there
 from lake.storage.tables import exists, read
-from lake.storage.turns import TURNS
+from lake.storage.turns import turns_of
 
 if TYPE_CHECKING:
     from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
@@ -29,8 +31,12 @@ MOST_BYTES = 64 * 2**20
 # Beside streams that wait for their turn; a great file of users would otherwise hold up payments for minutes.
 MOST_BYTES_OF_A_TURN = 8 * 2**20
 
+# The stream that leads the line waits at most so long for those that follow.
+LONGEST_WAIT_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
+
 Write = Callable[[DataFrame, int], None]
-HasLittle = Callable[[], bool]
+Asked = Callable[[], bool]
 
 FACTORY_MODE = "spark.sql.codegen.factoryMode"
 # How a stream of small micro-batches works (docs/decisions.md).
@@ -68,7 +74,9 @@ def stream_batches(
     *,
     query: str,
     continuous: bool,
-    has_little: HasLittle = lambda: True,
+    has_little: Asked = lambda: True,
+    is_behind: Asked = lambda: False,
+    leads: bool = False,
     rank: int = 0,
     every_seconds: float | None = None,
 ) -> StreamingQuery:
@@ -76,26 +84,68 @@ def stream_batches(
 
     There, expressions are interpreted where a query `has_little` to do, and else code is generated for them: a drain
     asks once, before it starts, and a stream that runs on at each micro-batch. Streams that run on write in turns;
-    where several wait, the one of the highest `rank` comes first. Between two looks for rows lie `every_seconds`, by
-    default `trigger_seconds`.
+    where several wait, the one of the highest `rank` comes first, and those of a negative rank take turns apart from
+    the others. One that `leads` the line goes on when no stream of a higher rank `is_behind` its table any more.
+    Between two looks for rows lie `every_seconds`, by default `trigger_seconds`.
     """
-    writer = rows.writeStream.foreachBatch(_in_turn(_as_it_suits(write, has_little), rank) if continuous else write)
-    writer = writer.queryName(query).option("checkpointLocation", checkpoint(settings, query))
+    place = checkpoint(settings, query)
+    if continuous:
+        write = _in_turn(_as_it_suits(write, has_little), rank)
+        write = _then_wait(write, settings, rank) if leads else write
+    writer = rows.writeStream.foreachBatch(write).queryName(query).option("checkpointLocation", place)
     with _interpreted(rows.sparkSession) if continuous or has_little() else nullcontext():
-        return _trigger(
+        started = _trigger(
             writer, settings.trigger_seconds if every_seconds is None else every_seconds, continuous
         ).start()
+    if continuous:
+        _RUNNING[place] = _Following(started, rank, is_behind)
+    return started
+
+
+@dataclass(frozen=True)
+class _Following:
+    """A query that runs on, and whether rows wait for it or are being worked on."""
+
+    query: StreamingQuery
+    rank: int
+    is_behind: Asked
+
+
+# Of this program, by the places of their checkpoints.
+_RUNNING: dict[str, _Following] = {}
+
+
+def _then_wait(write: Write, settings: Settings, rank: int) -> Write:
+    """After a micro-batch, wait until those that follow have taken what it has written.
+
+    Spark plans the next micro-batch as soon as one has ended. Planned at once, it would hold what has come so far and
+    wait for its turn with that, and what comes meanwhile would wait for the one after it: a round of the line longer.
+    """
+
+    def write_and_wait(batch: DataFrame, batch_id: int) -> None:
+        write(batch, batch_id)
+        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+        while time.monotonic() < deadline and _are_behind(settings, rank):
+            time.sleep(_LOOK_SECONDS)
+
+    return write_and_wait
+
+
+def _are_behind(settings: Settings, rank: int) -> bool:
+    """Whether a stream of this lake and a higher rank is behind, of those that run in this program."""
+    of_lake = [one for place, one in list(_RUNNING.items()) if place.startswith(checkpoint(settings, ""))]
+    return any(one.rank > rank and one.query.isActive and one.is_behind() for one in of_lake)
 
 
 def _in_turn(write: Write, rank: int) -> Write:
     def wait_and_write(batch: DataFrame, batch_id: int) -> None:
-        with TURNS.turn(rank):
+        with turns_of(rank).turn(rank):
             write(batch, batch_id)
 
     return wait_and_write
 
 
-def _as_it_suits(write: Write, has_little: HasLittle) -> Write:
+def _as_it_suits(write: Write, has_little: Asked) -> Write:
     def suit_and_write(batch: DataFrame, batch_id: int) -> None:
         # The session is the stream's own, and it works on one micro-batch at a time.
         mode = _OF_SMALL_BATCHES[FACTORY_MODE] if has_little() else _GENERATED

@@ -1,7 +1,8 @@
-"""Turns: of the micro-batches that are ready in one program, one is worked on at a time.
+"""Turns: of the micro-batches that are ready in one program, one is worked on at a time, and one beside it.
 
 Where a few cores are busy, streams that work at the same time only slow each other down: an event then waits for all of
-them at each stage. In turns, it waits for the others once.
+them at each stage. In turns, it waits for the others once. What nobody waits for has turns of its own, since one
+micro-batch of it can take as long as many of the others.
 """
 
 from __future__ import annotations
@@ -49,5 +50,10 @@ class Turns:
         return max(self._waiting, key=lambda one: one[0] + (now - one[1]) / PATIENCE_SECONDS)
 
 
-# Of one program.
-TURNS = Turns()
+# Of one program: of the line to an alert, and of all that is done beside it.
+_LINE, _BESIDE = Turns(), Turns()
+
+
+def turns_of(rank: int) -> Turns:
+    """The turns that streams of a rank take: those of a negative one have their own."""
+    return _BESIDE if rank < 0 else _LINE

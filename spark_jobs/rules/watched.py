@@ -9,6 +9,7 @@ from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, St
 
 from lake import feeds
 from lake.catalog import DISPUTES, ORDERS, TABLES, USER_5M
+from lake.feature_tables import EVENT
 from lake.feed import Feed
 from lake.table import Table
 from spark_jobs.rules.language import Kind
@@ -48,8 +49,8 @@ class Watched:
         return silver.drop(*taken).withColumnsRenamed(names)
 
     def events(self, silver: DataFrame, condition: str) -> DataFrame:
-        """From the feed's silver table to `event_id` and the fields of events that meet a condition on `event_time`."""
-        return self.named(silver).where(condition).select("event_id", *self.fields)
+        """From the feed's silver table to `EVENT` and the fields of events that meet a condition on `event_time`."""
+        return self.named(silver).where(condition).select(*EVENT, *self.fields)
 
 
 WATCHED = {

@@ -2,7 +2,7 @@
     config(
         materialized='incremental',
         incremental_strategy='merge',
-        unique_key='event_id',
+        unique_key=['event_id', 'event_time'],
         partition_by=['event_date'],
         on_schema_change='fail'
     )
@@ -19,12 +19,13 @@ features as (
 alerts as (
     select
         event_id,
+        event_time,
         count_if(is_open) as alerts,
         array_sort(collect_set(rule) filter (where is_open)) as alert_rules,
         count(*) as alert_rows,
         max(updated_at) as updated_at
     from {{ ref('stg_alerts') }}
-    group by event_id
+    group by event_id, event_time
 ),
 
 disputes as (
@@ -43,38 +44,42 @@ disputes as (
 -- of one that a late line corrected), an alert, a dispute. Rows of one time may be committed in two steps, so the newest
 -- time is looked at again, and rows that are here already are passed over.
 held as (
-    select event_id, features_updated_at, alerts_updated_at, alert_rows, disputes from {{ this }}
+    select event_id, event_time, features_updated_at, alerts_updated_at, alert_rows, disputes from {{ this }}
 ),
 
 changed as (
-    select features.event_id
+    select features.event_id, features.event_time
     from features
     left anti join held
-        on features.event_id = held.event_id and features.updated_at = held.features_updated_at
+        on features.event_id = held.event_id
+        and features.event_time = held.event_time
+        and features.updated_at = held.features_updated_at
     where features.updated_at >= {{ newest('features_updated_at') }}
     union
     -- One that had to wait for its user or merchant arrived before others that are here already.
-    select features.event_id
+    select features.event_id, features.event_time
     from features
-    left anti join held on features.event_id = held.event_id
+    left anti join held on features.event_id = held.event_id and features.event_time = held.event_time
     union
-    select alerts.event_id
+    select alerts.event_id, alerts.event_time
     from alerts
     left anti join held
         on alerts.event_id = held.event_id
+        and alerts.event_time = held.event_time
         and alerts.updated_at = held.alerts_updated_at
         and alerts.alert_rows = held.alert_rows
     where alerts.updated_at >= {{ newest('alerts_updated_at') }}
     union
-    select disputes.event_id
+    select transactions.event_id, transactions.event_time
     from disputes
+    inner join transactions on disputes.event_id = transactions.event_id
     left anti join held
         on disputes.event_id = held.event_id and disputes.disputes = held.disputes
     where disputes.arrived_at >= {{ newest('disputes_arrived_at') }}
 ),
 {% else %}
 changed as (
-    select event_id from transactions
+    select event_id, event_time from transactions
 ),
 {% endif %}
 
@@ -107,10 +112,13 @@ joined as (
         alerts.updated_at as alerts_updated_at,
         disputes.arrived_at as disputes_arrived_at
     from transactions
-    left semi join changed on transactions.event_id = changed.event_id
+    left semi join changed
+        on transactions.event_id = changed.event_id and transactions.event_time = changed.event_time
     -- A transaction enters the fact with its features, so an inner join: it comes with the next run otherwise.
-    inner join features on transactions.event_id = features.event_id
-    left join alerts on transactions.event_id = alerts.event_id
+    inner join features
+        on transactions.event_id = features.event_id and transactions.event_time = features.event_time
+    left join alerts
+        on transactions.event_id = alerts.event_id and transactions.event_time = alerts.event_time
     left join disputes on transactions.event_id = disputes.event_id
 )
 

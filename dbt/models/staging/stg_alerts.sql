@@ -5,6 +5,7 @@ with source as (
 renamed as (
     select
         event_id,
+        event_time,
         rule,
         severity,
         state = 'open' as is_open,

@@ -5,6 +5,7 @@ with source as (
 renamed as (
     select
         event_id,
+        event_time,
         event_date,
         txn_count_5m,
         amount_sum_5m,

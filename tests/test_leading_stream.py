@@ -1,0 +1,75 @@
+"""The stream that leads the line goes on when those that follow have taken what it has written."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming import StreamingQuery
+
+from lake import storage
+from lake.settings import Settings
+from lake.storage import streams
+
+Start = Callable[..., tuple[list[int], StreamingQuery]]
+
+
+@pytest.fixture
+def start(spark: SparkSession, settings: Settings) -> Iterator[Start]:
+    """Starts a stream that gets a row for each micro-batch, and gives the numbers of those that it has done."""
+    started: list[StreamingQuery] = []
+
+    def stream(query: str, **more: object) -> tuple[list[int], StreamingQuery]:
+        done: list[int] = []
+
+        def write(batch: DataFrame, batch_id: int) -> None:
+            done.append(batch_id)
+
+        rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 1).load()
+        started.append(
+            storage.stream_batches(
+                rows, settings, write, query=query, continuous=True, every_seconds=0.1, **more  # type: ignore[arg-type]
+            )
+        )
+        return done, started[-1]
+
+    yield stream
+    for query in started:
+        query.stop()
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def test_it_waits_while_one_that_follows_is_behind_and_then_goes_on(start: Start) -> None:
+    behind = threading.Event()
+    behind.set()
+    start("follows", rank=1, is_behind=behind.is_set)
+    done, _ = start("leads", rank=0, leads=True)
+    assert wait_for(lambda: len(done) == 1)
+    time.sleep(1)
+    assert done == [0]
+    behind.clear()
+    assert wait_for(lambda: len(done) > 2)
+
+
+def test_it_waits_for_none_that_has_stopped_stands_beside_the_line_or_comes_before_it(start: Start) -> None:
+    _, stopped = start("stopped", rank=1, is_behind=lambda: True)
+    stopped.stop()
+    start("beside", rank=-1, is_behind=lambda: True)
+    done, _ = start("leads", rank=0, leads=True, is_behind=lambda: True)
+    assert wait_for(lambda: len(done) > 2)
+
+
+def test_it_does_not_wait_for_ever(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LONGEST_WAIT_SECONDS", 0.2)
+    start("follows", rank=1, is_behind=lambda: True)
+    done, _ = start("leads", rank=0, leads=True)
+    assert wait_for(lambda: len(done) > 2)
