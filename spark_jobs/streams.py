@@ -30,7 +30,7 @@ class Rank(IntEnum):
 # A look for rows costs some milliseconds, and what passes several stages waits for one at each. Where rows are found, a
 # micro-batch costs a second or two however few they are, so what nobody waits for is gathered; and longest, what has
 # to go through a whole table for them. Multiples of `trigger_seconds`.
-URGENT, SELDOM, RARE = 0.25, 10.0, 300.0
+URGENT, SELDOM, RARE = 0.1, 10.0, 300.0
 
 
 @dataclass(frozen=True)
