@@ -92,7 +92,13 @@ def test_a_condition_knows_its_columns_in_their_order(text: str, columns: tuple[
         ("count > " + "9" * 39, "too long"),
         ("country = '" + "x" * 300 + "'", "too long"),
         (" and ".join(["is_new"] * 160), "parts; at most 300"),
-        ("(" * 900 + "is_new" + ")" * 900, "nested too deeply|parts; at most"),
+        ("(" * 900 + "is_new" + ")" * 900, "nested too deeply: it has 900 brackets within each other; at most 30"),
+        ("(" * 31 + "is_new" + ")" * 31, "nested too deeply"),
+        ("1; " + "(" * 31 + "is_new" + ")" * 31, "nested too deeply"),
+        ("not " * 200 + "is_new", "nested too deeply"),
+        ("country (count) > 1", r"`country\(` is no part of the rule language"),
+        ("`date`(count) > 1", r"`date\(` is no part of the rule language"),
+        ("count[0] > 1", r"`\[` is no part of the rule language"),
         ("is_new or " * 300 + "is_new", f"at most {MOST_CHARACTERS:,} are taken"),
     ],
 )
@@ -101,6 +107,27 @@ def test_what_is_no_condition_is_refused_with_the_reason(text: str, message: str
         parsed(text, KNOWN)
     assert "\n" not in str(error.value)
     assert len(str(error.value)) < 300
+
+
+# Each of these was 2^28 steps, or more minutes than anybody waits.
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("opening", ["double(", "date (", "Decimal(\n", "struct(", "double[", "time(abs(", "-(char("])
+def test_names_of_types_that_are_nested_are_refused_at_once(opening: str) -> None:
+    closing = "".join({"(": ")", "[": "]"}.get(c, "") for c in reversed(opening))
+    with pytest.raises(RuleError, match="is no part of the rule language"):
+        parsed(f"{opening * 14}1{closing * 14} > 0", KNOWN)
+    with pytest.raises(RuleError, match=r"no part of the rule language|nested too deeply"):
+        parsed(f"{opening * 35}1{closing * 35} > 0", KNOWN)
+
+
+def test_brackets_may_be_nested_thirty_deep() -> None:
+    assert parsed("(" * 30 + "is_new" + ")" * 30, KNOWN).columns == ("is_new",)
+    assert parsed("abs(" * 30 + "count" + ")" * 30 + " > 0", KNOWN).columns == ("count",)
+
+
+@pytest.mark.parametrize("text", ["not(is_new)or(is_new)", "count in(1)and(is_new)", "case when(is_new)then(true)end"])
+def test_a_word_may_stand_right_before_a_bracket(text: str) -> None:
+    assert "is_new" in parsed(text, KNOWN).columns
 
 
 @settings(max_examples=300, deadline=None)

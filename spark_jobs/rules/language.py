@@ -18,6 +18,7 @@ from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from lake.errors import RuleError
+from spark_jobs.rules.words import require_brackets
 
 MOST_CHARACTERS = 2_000
 MOST_PARTS = 300
@@ -76,6 +77,10 @@ FUNCTIONS: dict[type[exp.Expr], Function] = {
     exp.Minute: Function("minute", Kind.TIME, Kind.NUMBER),
 }
 
+# As they may be written: `nvl` is `coalesce` too.
+_NAMED: list[type[exp.Expr]] = [*FUNCTIONS, exp.If]
+_FUNCTION_NAMES = {name.lower() for kind in _NAMED if issubclass(kind, exp.Func) for name in kind.sql_names()}
+
 _LOGIC = (exp.And, exp.Or)
 _EQUAL = (exp.EQ, exp.NEQ, exp.NullSafeEQ)
 _ORDER = (exp.GT, exp.GTE, exp.LT, exp.LTE)
@@ -123,6 +128,7 @@ def unknown_name(name: str, known: Sequence[str] | Mapping[str, Kind], *, what: 
 
 def _tree(text: str) -> exp.Expr:
     try:
+        require_brackets(sqlglot.tokenize(text, dialect="spark"), _FUNCTION_NAMES)
         found = sqlglot.parse(text, dialect="spark")
     except SqlglotError as error:
         place = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
