@@ -98,6 +98,7 @@ def test_a_condition_knows_its_columns_in_their_order(text: str, columns: tuple[
         ("not " * 200 + "is_new", "nested too deeply"),
         ("country (count) > 1", r"`country\(` is no part of the rule language"),
         ("`date`(count) > 1", r"`date\(` is no part of the rule language"),
+        ("from at @ from at @ 1", "cannot be read"),
         ("count[0] > 1", r"`\[` is no part of the rule language"),
         ("is_new or " * 300 + "is_new", f"at most {MOST_CHARACTERS:,} are taken"),
     ],

@@ -130,7 +130,8 @@ def _tree(text: str) -> exp.Expr:
     try:
         require_brackets(sqlglot.tokenize(text, dialect="spark"), _FUNCTION_NAMES)
         found = sqlglot.parse(text, dialect="spark")
-    except SqlglotError as error:
+    except (SqlglotError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # sqlglot stumbles over some texts instead of refusing them.
         place = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
         where = f" near `{_short(place['highlight'])}` (character {place['col']})" if place.get("highlight") else ""
         raise RuleError(f"the condition `{_short(text)}` cannot be read{where}") from error
