@@ -105,6 +105,9 @@ def parsed(text: str, known: Mapping[str, Kind]) -> Condition:
     if kind is not Kind.TRUTH:
         raise RuleError(f"the condition gives {kind.value}, not true or false")
     columns = dict.fromkeys(node.name for node in tree.find_all(exp.Column, bfs=False))
+    for name in columns:
+        if name not in known:
+            raise RuleError(unknown_name(name, known))
     return Condition(text, tree, tuple(columns))
 
 
@@ -183,6 +186,8 @@ def _equal(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
 
 def _order(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
     _require_no_null(node)
+    if node.args.get("symmetric"):
+        raise RuleError(f"`{_shown(node)}`: `between` has the lower bound first")
     sides = [node.this, node.args["low"], node.args["high"]] if isinstance(node, exp.Between) else list(node.flatten())
     kind = _common(sides, known)
     if kind not in _ORDERED:
@@ -240,6 +245,10 @@ def _case(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
 
 def _function(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
     function, given = FUNCTIONS[type(node)], arguments(node)
+    # sqlglot knows arguments of other dialects; what is not looked at here must not be there.
+    for other in node.iter_expressions():
+        if not any(other is item for item in given):
+            raise RuleError(f"`{_shown(node)}`: `{function.name}` takes no `{_shown(other)}`")
     if function.takes is None or function.gives is None:
         kind = _common(given, known)
         if isinstance(node, exp.Greatest | exp.Least) and kind not in _ORDERED:
