@@ -3,7 +3,8 @@
 A condition is parsed by sqlglot and never by Spark. Only what is listed here is part of the language: comparisons,
 logic, arithmetic and a few functions over the columns that a rule may use. Text, numbers, times and truth values are
 kept apart, so that what Spark would convert, and fail at when a value does not convert, is refused when the file is
-read. There are no regular expressions: `like` does for the fields of a payment, and takes no time worth naming.
+read. There are no regular expressions: `like` does for the fields of a payment, and with few % takes no time worth
+naming.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from spark_jobs.rules.words import require_brackets
 MOST_CHARACTERS = 2_000
 MOST_PARTS = 300
 MOST_TEXT = 200
+# Java tries every way of sharing a text out among the % of a pattern: with many of them, for ever.
+MOST_ANY = 3
 # Digits of a Spark decimal.
 _MOST_DIGITS = 38
 _MOST_SHOWN = 60
@@ -219,6 +222,8 @@ def _like(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
         raise RuleError(f"`{_shown(node)}`: after `like` comes a text that is written down, with % and _")
     if "\\" in node.expression.name:
         raise RuleError(f"`{_shown(node)}`: a backslash has no place after `like`; _ stands for any character")
+    if (count := node.expression.name.count("%")) > MOST_ANY:
+        raise RuleError(f"`{_shown(node)}`: after `like` there are {count} %; at most {MOST_ANY} are taken")
     _literal(node.expression, known)
     return Kind.TRUTH
 
