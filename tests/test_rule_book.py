@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -76,6 +77,27 @@ def test_a_file_that_goes_away_leaves_the_old_set_in_force(
     assert len(caplog.messages) == 1
     put(file, GOOD)
     assert book.current() == before
+
+
+@pytest.mark.parametrize("look", ["iterdir", "is_dir"])
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ESTALE])
+def test_a_folder_that_cannot_be_listed_leaves_the_old_set_in_force(
+    file: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, look: str, number: int
+) -> None:
+    book = RuleBook(load_settings({"rules_file": str(file.parent)}, environment={}, folder=file.parent))
+    before = book.current()
+
+    def fail(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, look, fail)
+        assert book.current() is before
+        assert book.current() is before
+    [said] = caplog.messages
+    assert f"The rules at {file.parent} cannot be read ({os.strerror(number)})" in said
+    put(file, GOOD.replace("low", "high"), age=5)
+    assert [rule.severity for rule in book.current().rules] == ["high"]
 
 
 def test_a_file_that_has_just_been_changed_is_left_until_it_rests(file: Path, book: RuleBook) -> None:

@@ -44,6 +44,7 @@ def test_the_version_is_also_that_of_lists_and_snoozes(tmp_path: Path) -> None:
         ("values: [u1, u7]", "file: nothing.txt", r"the file nothing.txt cannot be read \(No such file"),
         ("values: [u1, u7]", "file: ../rules.txt", "file is '../rules.txt'; it must be the name of a text file"),
         ("values: [u1, u7]", "file: /etc/passwd", "file is '/etc/passwd'; it must be the name of a text file"),
+        ("values: [u1, u7]", "file: circle.txt", "file is 'circle.txt'|circle.txt cannot be read"),
         ("values: [u1, u7]", "file: linked.txt", "file is 'linked.txt'; it must be the name of a text file"),
         ("values: [u1, u7]", "file: rules.yml", "file is 'rules.yml'; it must be the name of a text file"),
         ("reason: our own tests", "reason: ''", "a reason has 1 to 500 characters"),
@@ -64,6 +65,7 @@ def test_the_version_is_also_that_of_lists_and_snoozes(tmp_path: Path) -> None:
 )
 def test_a_wrong_list_is_refused_with_the_line_and_the_reason(tmp_path: Path, old: str, new: str, message: str) -> None:
     (tmp_path / "linked.txt").symlink_to("/etc/hostname")
+    (tmp_path / "circle.txt").symlink_to("circle.txt")
     text = GOOD + ALLOW
     assert old in text
     with pytest.raises(RuleError, match=message) as error:

@@ -69,11 +69,17 @@ class _Content:
 
 
 def rule_files(settings: Settings) -> list[Path]:
-    """The configured rule file, or all of the configured folder; by default the shipped ones."""
+    """The configured rule file, or all of the configured folder; by default the shipped ones.
+
+    Raises `RuleError` for a folder that holds none, or that cannot be read.
+    """
     place = Path(settings.rules_file).expanduser() if settings.rules_file else SHIPPED
-    if not place.is_dir():
-        return [place]
-    found = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES and file.name[0] not in "._")
+    try:
+        if not place.is_dir():
+            return [place]
+        found = sorted(file for file in place.iterdir() if file.suffix in SUFFIXES and file.name[0] not in "._")
+    except OSError as error:
+        raise RuleError(f"The rules at {place} cannot be read ({error.strerror})") from error
     if not found:
         raise RuleError(f"The folder {place} holds no rule file (*.yml)")
     return found

@@ -150,9 +150,16 @@ def _inline(node: yaml.Node | None) -> list[str]:
 
 def _value_file(name: str, folder: Path) -> Path:
     file = folder / name
-    if not _VALUE_FILE.fullmatch(name) or file.resolve().parent != folder.resolve():
+    if not _VALUE_FILE.fullmatch(name) or not _is_in(folder, file):
         raise RuleError(f"file is {name!r}; it must be the name of a text file (*.txt) beside the rule file")
     return file
+
+
+def _is_in(folder: Path, file: Path) -> bool:
+    try:
+        return file.resolve().parent == folder.resolve()
+    except RuntimeError:  # links in a circle
+        return False
 
 
 def _lines(file: Path) -> list[str]:
