@@ -12,7 +12,9 @@ import pytest
 from lake.errors import RuleError
 from lake.settings import load_settings
 from spark_jobs.rules.book import RuleBook
-from tests.rule_text import GOOD
+from spark_jobs.rules.files import read_rules
+from spark_jobs.rules.rule_set import RuleSet
+from tests.rule_text import ALLOW, GOOD
 
 
 @pytest.fixture
@@ -64,6 +66,69 @@ def test_a_wrong_change_is_said_once_and_leaves_the_old_set_in_force(
     assert said.startswith(f"rules refused, set {before.version} stays in force: ")
     assert message in said
     put(file, GOOD.replace("low", "high"), age=4)
+    assert [rule.severity for rule in book.current().rules] == ["high"]
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """One entry for each time that rule files are read."""
+    made: list[int] = []
+
+    def counted(files: list[Path]) -> RuleSet:
+        made.append(len(files))
+        return read_rules(files)
+
+    monkeypatch.setattr("spark_jobs.rules.book.read_rules", counted)
+    return made
+
+
+def test_a_refused_file_is_read_again_only_when_it_changes(
+    file: Path, book: RuleBook, reads: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    before, wrong = book.current(), GOOD.replace("> 1", ">")
+    reads.clear()
+    put(file, wrong, age=9)
+    assert [book.current() for _ in range(3)] == [before] * 3
+    assert len(reads) == 1
+    put(file, wrong, age=8)
+    assert [book.current() for _ in range(3)] == [before] * 3
+    assert len(reads) == 2
+    assert len(caplog.messages) == 1
+    put(file, GOOD.replace("low", "high"), age=7)
+    assert [rule.severity for rule in book.current().rules] == ["high"]
+    put(file, wrong, age=6)
+    book.current()
+    assert [line.startswith("rules refused") for line in caplog.messages] == [True, False, True]
+
+
+def test_a_list_that_was_refused_is_taken_when_its_values_come_or_change(
+    file: Path, book: RuleBook, reads: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    book.current()
+    reads.clear()
+    put(file, GOOD + ALLOW.replace("values: [u1, u7]", "file: vips.txt"), age=9)
+    assert book.current().lists == ()
+    put(file.with_name("vips.txt"), "\x07\n", age=8)
+    assert [book.current().lists for _ in range(3)] == [()] * 3
+    assert len(reads) == 2
+    assert len(caplog.messages) == 2
+    put(file.with_name("vips.txt"), "u1\n", age=7)
+    assert [one.values for one in book.current().lists] == [{"u1"}]
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_though_it_looks_the_same(
+    file: Path, book: RuleBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = book.current()
+    put(file, GOOD.replace("low", "high"), age=5)
+
+    def fail(*_: object, **__: object) -> str:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    for look in ("read_text", "glob"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, look, fail)
+            assert book.current() is before
     assert [rule.severity for rule in book.current().rules] == ["high"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lake.errors import RuleError
 from lake.settings import Settings
-from spark_jobs.rules.files import read_rules, rule_files
+from spark_jobs.rules.files import read_rules, rule_files, text_files
 from spark_jobs.rules.rule_set import RuleSet
 
 # A file that was changed so recently may be half written.
@@ -23,7 +23,8 @@ class RuleBook:
     """The rules of the configured files, and of the files of values beside them.
 
     The first set must be right, or `RuleError` is raised. Later, `current` looks whether the files have changed: a
-    right set is in force from then on; of a wrong one the reason is said once, and the old set stays.
+    right set is in force from then on; of a wrong one the reason is said once, and the old set stays. It is not read
+    again before something has changed.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -32,6 +33,7 @@ class RuleBook:
         self._seen = _signature(files)
         self._set = read_rules(files)
         self._refused = ""
+        self._refused_as: _Signature = ()
 
     def current(self) -> RuleSet:
         """The set to be used now. To be asked before each micro-batch; where nothing changed, it costs a look."""
@@ -39,12 +41,24 @@ class RuleBook:
             files = rule_files(self._settings)
             seen = _signature([*files, *self._set.value_files])
             if seen != self._seen and _is_settled(seen):
-                self._take(read_rules(files))
-                # What changes while it is read is seen the next time.
-                self._seen = seen
+                self._read(files, seen)
         except RuleError as error:
             self._refuse(str(error))
         return self._set
+
+    def _read(self, files: list[Path], seen: _Signature) -> None:
+        # Which values a list has that is refused nobody knows; so any text file beside it may put it right.
+        offered = (*seen, *_signature(text_files(files)))
+        if offered == self._refused_as:
+            return
+        try:
+            self._take(read_rules(files))
+        except RuleError as error:
+            # What cannot be read may be readable the next time, and look the same.
+            self._refused_as = () if _is_unreadable(error) else offered
+            raise
+        # What changes while it is read is seen the next time.
+        self._seen, self._refused_as = seen, ()
 
     def _take(self, found: RuleSet) -> None:
         if found.version != self._set.version:
@@ -67,6 +81,10 @@ def changes(old: RuleSet, new: RuleSet) -> str:
     }
     said = "; ".join(f"{word}: {', '.join(names)}" for word, names in parts.items() if names)
     return said or "with other thresholds"
+
+
+def _is_unreadable(error: BaseException | None) -> bool:
+    return error is not None and (isinstance(error, OSError) or _is_unreadable(error.__cause__))
 
 
 def _signature(files: list[Path]) -> _Signature:

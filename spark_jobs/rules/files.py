@@ -85,6 +85,15 @@ def rule_files(settings: Settings) -> list[Path]:
     return found
 
 
+def text_files(files: Iterable[Path]) -> list[Path]:
+    """The text files beside some rule files, from which lists may take their values."""
+    folders = {file.parent for file in files}
+    try:
+        return sorted({text for folder in folders for text in folder.glob("*.txt")})
+    except OSError as error:
+        raise RuleError(f"The files beside the rules cannot be read ({error.strerror})") from error
+
+
 def load_rules(settings: Settings) -> RuleSet:
     """The rule set that the settings name. Raises `RuleError` with file, line, rule and reason."""
     return read_rules(rule_files(settings))
