@@ -77,7 +77,7 @@ DISPUTES = Table(
     meaning="What was known of the merchant at each dispute, by the time at which it was reported",
     grain="one row an accepted dispute of a payment that is known, and that was made at most "
     f"{dispute_features.LONGEST_DELAY.days} days before",
-    keys=("event_id",),
+    keys=EVENT,
     columns=(
         *_event("dispute", "was reported"),
         Column("transaction_id", StringType(), "The disputed transaction", nullable=False),

@@ -38,8 +38,7 @@ def disputes(reported: DataFrame, payments: DataFrame) -> DataFrame:
 def paid(reported: DataFrame, payments: DataFrame) -> DataFrame:
     """The disputes of payments that are known and not too old: columns `OWN` and `inputs_arrived_at`.
 
-    A dispute that is dated before its payment is none of it. Of several with one id, that which was reported first
-    stands.
+    A dispute that is dated before its payment is none of it. Of several payments with its id, it is of the first.
     """
     of_payments = payments.select(
         F.col("event_id").alias("transaction_id"),
@@ -59,7 +58,7 @@ def paid(reported: DataFrame, payments: DataFrame) -> DataFrame:
     known = named.join(of_payments, on="transaction_id", how="inner")
     near = known.where(delay_us.between(0, length_us(LONGEST_DELAY)))
     # Silver may hold an id twice, long apart (`duplicate_horizon_days`).
-    first = Window.partitionBy("event_id").orderBy("event_time", "paid_us", "transaction_id")
+    first = Window.partitionBy(*EVENT).orderBy("paid_us", "transaction_id")
     return (
         near.withColumn("place", F.row_number().over(first))
         .where("place = 1")
@@ -79,7 +78,7 @@ def changed(new: DataFrame, stored: DataFrame) -> DataFrame:
     """
     columns = (*OWN, "inputs_arrived_at", "is_new")
     marked = new.withColumn("is_new", F.lit(True)).select(*columns)
-    others = stored.join(new.select("event_id"), on="event_id", how="left_anti")
+    others = stored.join(new.select(*EVENT), on=list(EVENT), how="left_anti")
     others = others.join(new.select("merchant_id").distinct(), on="merchant_id", how="left_semi")
     near = marked.unionByName(others.withColumn("is_new", F.lit(False)).select(*columns))
     is_touched = F.max("is_new").over(_by_time().rangeBetween(1 - length_us(REACH), Window.currentRow))

@@ -176,10 +176,9 @@ def _disputes_writer(settings: Settings, continuous: bool) -> _Write:
 
 
 def _asked(settings: Settings, batch: DataFrame) -> DataFrame:
-    """The disputes of payments that were disputed, or came, with a micro-batch, and others of the same ids."""
+    """The disputes of payments that were disputed, or came, with a micro-batch."""
     reported = storage.read(batch.sparkSession, settings, DISPUTES.source)
-    ids = reported.join(batch.select("event_id").distinct(), on="event_id", how="left_semi").select("dispute_id")
-    return reported.join(ids.distinct(), on="dispute_id", how="left_semi")
+    return reported.join(batch.select("event_id").distinct(), on="event_id", how="left_semi")
 
 
 def _newly_known(settings: Settings, asked: DataFrame) -> DataFrame:

@@ -120,7 +120,8 @@ def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed, g
         # A line whose release died half way stands in both.
         .join(held.select(feed.key), on=feed.key, how="left_anti")
     )
-    return held.unionByName(waiting)
+    # On which day it happened is not kept of a line that waits.
+    return held.unionByName(waiting, allowMissingColumns=True)
 
 
 def release(spark: SparkSession, settings: Settings, referred: str) -> None:
@@ -145,7 +146,7 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
     extent = extent_of(rows, feed)
     accepted = gone.kept(storage.read(spark, settings, silver_table(feed).name))
     held = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
-    settled = decided(rows, held, feed).localCheckpoint(eager=False)
+    settled = decided(rows, held, feed, settings.duplicate_horizon_days).localCheckpoint(eager=False)
     verdicts = {row[0] for row in settled.select("verdict").distinct().collect()}
     new = settled.where((F.col("verdict") == ACCEPTED) & ~F.col("is_held"))
     storage.append(new, settings, silver_table(feed).name)

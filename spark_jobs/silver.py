@@ -140,7 +140,8 @@ def _settle(
     else:
         near = held_within(accepted, rows, feed, ranges_of(minutes), extent)
     held = orphans.held_too(near, settings, rows, feed, gone)
-    settled = orphans.held_back(spark, settings, decided(rows, held, feed), feed).localCheckpoint(eager=False)
+    verdict = decided(rows, held, feed, settings.duplicate_horizon_days)
+    settled = orphans.held_back(spark, settings, verdict, feed).localCheckpoint(eager=False)
     counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
     verdicts = {row["verdict"]: row["drifted"] for row in counted}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -27,40 +28,90 @@ def is_good() -> Column:
     return F.size("faults") == 0
 
 
-def decided(rows: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
-    """Add `verdict` to typed rows, given what is accepted already (identity, content_hash and lineage).
+def decided(rows: DataFrame, held: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
+    """Add `verdict` to typed rows, given what is accepted already (as `held_near` gives it).
 
     Beside it, `is_held` says whether the line itself is accepted already.
 
-    The first line of an id, in the order of arrival, is the event; a later one is a duplicate, or goes to quarantine
-    if its content differs. Of a reference feed, each content of a key is a version once. A line that is accepted
+    The first line of an id, in the order of arrival, is the event. A later one whose date lies at most `horizon_days`
+    from an event of its id is a duplicate, or goes to quarantine if its content differs; one that lies farther from
+    all of them is another event. Of a reference feed, each content of a key is a version once. A line that is accepted
     already is accepted again, so a replayed batch decides alike.
     """
-    identity = list(feed.identity)
     good, bad = rows.where(is_good()), rows.where(~is_good())
-    known = held.select(
-        *identity,
-        F.col("content_hash").alias("held_hash"),
-        F.col("source_file").alias("held_file"),
-        F.col("line_number").alias("held_line"),
-    )
-    of_one_id = Window.partitionBy(*identity).orderBy(*ARRIVAL_ORDER)
-    is_held_itself = (F.col("held_file") == F.col("source_file")) & (F.col("held_line") == F.col("line_number"))
-    is_event = F.when(F.col("held_file").isNotNull(), is_held_itself).otherwise(F.row_number().over(of_one_id) == 1)
-    first_hash = F.first("content_hash").over(of_one_id.rowsBetween(Window.unboundedPreceding, Window.currentRow))
-    is_altered = F.col("content_hash") != F.coalesce("held_hash", first_hash)
-    compared = good.join(known, on=identity, how="left").withColumn(
-        "verdict",
-        F.when(is_event, ACCEPTED).when(is_altered, QUARANTINED).otherwise(F.lit(DUPLICATE)),
-    )
-    settled = compared.withColumn(
-        "faults",
-        F.when(F.col("verdict") == QUARANTINED, F.array(fault("altered_duplicate"))).otherwise(F.col("faults")),
-    )
-    is_held = (F.col("verdict") == ACCEPTED) & F.col("held_file").isNotNull()
-    return settled.select(*rows.columns, "verdict", is_held.alias("is_held")).unionByName(
+    settled = _versions(good, held, feed) if feed.is_reference else _events(good, held, feed, horizon_days)
+    return settled.select(*rows.columns, "verdict", "is_held").unionByName(
         bad.withColumns({"verdict": F.lit(QUARANTINED), "is_held": F.lit(False)})
     )
+
+
+def _versions(good: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
+    identity = list(feed.identity)
+    known = held.select(
+        *identity, F.col("source_file").alias("held_file"), F.col("line_number").alias("held_line")
+    )
+    number = F.row_number().over(Window.partitionBy(*identity).orderBy(*ARRIVAL_ORDER))
+    is_itself = (F.col("held_file") == F.col("source_file")) & (F.col("held_line") == F.col("line_number"))
+    is_held = F.coalesce(is_itself, F.lit(False))
+    is_first = F.when(F.col("held_file").isNull(), number == 1).otherwise(is_itself)
+    compared = good.join(known, on=identity, how="left")
+    return compared.withColumns(
+        {"is_held": is_held, "verdict": F.when(is_first, ACCEPTED).otherwise(F.lit(DUPLICATE))}
+    )
+
+
+def _events(good: DataFrame, held: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
+    of_event = F.struct("event_date", "content_hash", "source_file", "line_number")
+    standing = held.groupBy(feed.key).agg(F.collect_list(of_event).alias("standing"))
+    lines = good.join(standing, on=feed.key, how="left").withColumn("arrival", F.struct(*ARRIVAL_ORDER))
+    told = lines.join(_begun(lines, feed.key, horizon_days), on=feed.key, how="left")
+
+    def repeats(one: Column) -> Column:
+        return _is_near(one, F.col("event_date"), horizon_days) & (one["content_hash"] == F.col("content_hash"))
+
+    is_held = _some(
+        "standing",
+        lambda one: (one["source_file"] == F.col("source_file")) & (one["line_number"] == F.col("line_number")),
+    )
+    begins = _some("begun", lambda one: one["arrival"] == F.col("arrival"))
+    is_repeat = _some("standing", repeats) | _some(
+        "begun", lambda one: repeats(one) & (one["arrival"] < F.col("arrival"))
+    )
+    verdict = F.when(is_held | begins, ACCEPTED).when(is_repeat, DUPLICATE).otherwise(F.lit(QUARANTINED))
+    compared = told.withColumns({"is_held": is_held, "verdict": verdict})
+    altered = F.when(F.col("verdict") == QUARANTINED, F.array(fault("altered_duplicate")))
+    return compared.withColumn("faults", F.coalesce(altered, "faults"))
+
+
+def _begun(lines: DataFrame, key: str, horizon_days: int) -> DataFrame:
+    """By id the lines that are events of their own (`begun`), in the order of arrival.
+
+    Of an id and date only the first line can be one. So the cost does not grow with how often an id is repeated.
+    """
+    first = F.min(F.struct("arrival", "content_hash")).alias("first")
+    of_days = lines.groupBy(key, "event_date").agg(first, F.first("standing").alias("standing"))
+    in_order = F.sort_array(F.collect_list(F.struct("first.arrival", "event_date", "first.content_hash")))
+    by_id = of_days.groupBy(key).agg(in_order.alias("firsts"), F.first("standing").alias("standing"))
+
+    def taken_up(begun: Column, one: Column) -> Column:
+        def is_near(other: Column) -> Column:
+            return _is_near(other, one["event_date"], horizon_days)
+
+        return F.when(F.exists(begun, is_near) | _some("standing", is_near), begun).otherwise(
+            F.concat(begun, F.array(one))
+        )
+
+    nothing = F.filter("firsts", lambda one: F.lit(False))
+    return by_id.select(key, F.aggregate("firsts", nothing, taken_up).alias("begun"))
+
+
+def _is_near(event: Column, day: Column, horizon_days: int) -> Column:
+    """Whether an event of an id may be the one that a line of a day repeats; of one that waits the day is not known."""
+    return F.coalesce(F.abs(F.datediff(event["event_date"], day)) <= horizon_days, F.lit(True))
+
+
+def _some(events: str, condition: Callable[[Column], Column]) -> Column:
+    return F.coalesce(F.exists(events, condition), F.lit(False))
 
 
 @dataclass(frozen=True)
@@ -100,6 +151,7 @@ def held_within(events: DataFrame, rows: DataFrame, feed: Feed, ranges: TimeRang
 
 def _of_same_id(near: DataFrame, rows: DataFrame, feed: Feed, extent: Extent) -> DataFrame:
     columns = [*dict.fromkeys((*feed.identity, "content_hash")), "source_file", "line_number"]
+    columns += ["event_date"] if feed.event_time else []
     ids = rows.where(is_good()).select(*feed.identity).distinct()
     return near.select(columns).join(
         F.broadcast(ids) if extent.good <= _FEW else ids, on=list(feed.identity), how="left_semi"

@@ -149,17 +149,21 @@ def test_a_dispute_of_an_unknown_an_old_or_a_later_payment_has_no_row_and_counts
     assert {name: row["merchant_chargebacks_7d"] for name, row in found.items()} == {"just in time": 1, "known": 2}
 
 
-def test_an_id_that_is_accepted_twice_after_long_stands_once_as_it_was_reported_first(
+def test_an_id_that_comes_again_after_long_is_another_dispute_whichever_comes_first(
     spark: SparkSession, settings: Settings
 ) -> None:
     # Beyond `duplicate_horizon_days` an id that comes again is a new event of silver.
-    again = [Dispute("d", "e", START + DAY), Dispute("d", "e", START + 100 * DAY)]
+    later, earlier = Dispute("d", "e", START + 60 * DAY), Dispute("d", "e", START + DAY)
     storage.append(rows(spark, "transactions", [Payment("e"), Payment("f")]), settings, "silver.transactions")
-    for reported in (again[:1], again[1:], [Dispute("c", "f", START + 2 * DAY)]):
-        storage.append(rows(spark, "disputes", reported), settings, "silver.disputes")
-        found = drained(spark, settings)
-    assert {name: row["days_to_dispute"] for name, row in found.items()} == {"d": 1.0, "c": 2.0}
-    assert measure(spark, settings, expired(spark, settings))["disputes"].as_dict() == {"compared": 2, "differing": 0}
+    for reported in (later, Dispute("c", "f", START + 70 * DAY), earlier):
+        storage.append(rows(spark, "disputes", [reported]), settings, "silver.disputes")
+        [stream] = [stream for stream in features.streams(spark, settings) if stream.name == TABLE.query]
+        stream.start(False).awaitTermination()
+    found = storage.read(spark, settings, DISPUTES.name).orderBy("event_time").collect()
+    assert [(row["event_id"], row["days_to_dispute"], row["merchant_chargebacks_35d"]) for row in found] == [
+        ("d", 1.0, 1), ("d", 60.0, 1), ("c", 70.0, 2),
+    ]  # fmt: skip
+    assert measure(spark, settings, expired(spark, settings))["disputes"].as_dict() == {"compared": 3, "differing": 0}
 
 
 def test_two_disputes_of_one_payment_count_both_and_its_user_once(spark: SparkSession) -> None:

@@ -45,8 +45,12 @@ def test_payments_of_one_id_long_apart_are_counted_corrected_and_alerted_on_each
     # Late lines that correct both in one micro-batch.
     pay("3.jsonl", f"late@{first} 09:59", f"late-2@{second} 09:59")
     pipeline.run(spark, settings, continuous=False)
+    # Repeats of both, in one micro-batch.
+    pay("again.jsonl", f"twin@{first} 10:00", f"twin@{second} 10:00")
+    pipeline.run(spark, settings, continuous=False)
     status = close_run(spark, settings, with_parity=True)
     assert status.is_consistent, status.as_dict()
+    assert status.feeds["transactions"].duplicates == 2
     assert status.parity["user_5m"].as_dict() == {"compared": 6, "differing": 0}
     twins = storage.read(spark, settings, USER_5M.name).where("event_id = 'twin'").orderBy("event_time").collect()
     assert [(str(row["event_date"]), row["txn_count_5m"]) for row in twins] == [(first, 3), (second, 3)]

@@ -4,9 +4,13 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tries
+from hypothesis import strategies as st
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
@@ -21,6 +25,7 @@ from spark_jobs.verdicts import Extent, decided, extent_of, held_near, quarantin
 
 ARRIVED = datetime(2026, 1, 6, tzinfo=UTC)
 KEY = b"the masking key of this module"
+HORIZON_DAYS = 7
 
 GOOD = {
     "event_id": "e1",
@@ -197,7 +202,7 @@ def decide(spark: SparkSession, lines: list[str], held: DataFrame | None = None)
     events = held if held is not None else spark.createDataFrame([], TABLES["silver.transactions"].schema)
     return {
         row["line_number"]: (row["verdict"], [fault["code"] for fault in row["faults"]])
-        for row in decided(rows, events, TRANSACTIONS).collect()
+        for row in decided(rows, events, TRANSACTIONS, HORIZON_DAYS).collect()
     }
 
 
@@ -213,6 +218,57 @@ def test_the_first_line_of_an_id_is_the_event_a_repeat_a_duplicate_and_an_altere
         5: ("quarantined", ["altered_duplicate"]),
         6: ("duplicate", []),
     }
+
+
+def on(day: int, **more: Any) -> str:
+    return line(event_time=f"2025-12-{day:02}T10:00:00Z", **more)
+
+
+def test_an_id_that_comes_again_beyond_the_horizon_is_another_event_and_a_repeat_is_that_of_the_nearer_one(
+    spark: SparkSession,
+) -> None:
+    # 6 is near 1, which is the event; 12 is near none that is one, though it is near 6.
+    lines = [on(1), on(6), on(12), on(12), on(1), on(5, amount=1), on(25), on(19), on(25, amount=1)]
+    verdicts = [verdict for verdict, _ in decide(spark, lines).values()]
+    assert verdicts == [
+        "accepted", "quarantined", "accepted", "duplicate", "duplicate", "quarantined", "accepted", "quarantined",
+        "quarantined",
+    ]  # fmt: skip
+
+
+def test_a_line_is_decided_about_once_though_silver_holds_its_id_twice(spark: SparkSession) -> None:
+    held = typed(bronze_rows(spark, [on(5), on(25)]), TRANSACTIONS)
+    again = typed(bronze_rows(spark, ["{}", "{}", on(5), on(25), on(25, amount=1), on(15)]), TRANSACTIONS)
+    found = decided(again.where("line_number > 2"), held, TRANSACTIONS, HORIZON_DAYS).orderBy("line_number").collect()
+    assert [row["verdict"] for row in found] == ["duplicate", "duplicate", "quarantined", "accepted"]
+
+
+@tries(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    drawn=st.lists(st.tuples(st.sampled_from(["a", "b"]), st.integers(1, 28), st.sampled_from([1, 2])), max_size=10),
+    cuts=st.sets(st.integers(1, 9), max_size=3),
+)
+def test_where_a_line_goes_does_not_depend_on_how_lines_are_cut_into_micro_batches(
+    spark: SparkSession, drawn: list[tuple[str, int, int]], cuts: set[int]
+) -> None:
+    lines = [on(day, event_id=name, amount=amount) for name, day, amount in drawn]
+    rows = typed(bronze_rows(spark, list(lines)), TRANSACTIONS).localCheckpoint()
+    expected, standing = {}, list[tuple[str, int, int]]()
+    for number, (name, day, amount) in enumerate(drawn, start=1):
+        near = [one for one in standing if one[0] == name and abs(one[1] - day) <= HORIZON_DAYS]
+        same = any(one[1:] == (day, amount) for one in near)
+        expected[number] = "accepted" if not near else "duplicate" if same else "quarantined"
+        standing += [] if near else [(name, day, amount)]
+    found: dict[int, str] = {}
+    held = rows.where("false")
+    bounds = [0, *sorted(cuts), len(lines)]
+    for first, last in pairwise(bounds):
+        batch = rows.where(F.col("line_number").between(first + 1, last))
+        known = held_near(held, batch, TRANSACTIONS, HORIZON_DAYS, extent_of(batch, TRANSACTIONS))
+        settled = decided(batch, known, TRANSACTIONS, HORIZON_DAYS).localCheckpoint()
+        found |= {row["line_number"]: row["verdict"] for row in settled.collect()}
+        held = held.unionByName(settled.where("verdict = 'accepted'").select(held.columns)).localCheckpoint()
+    assert found == expected
 
 
 def test_a_bad_line_does_not_take_the_place_of_a_good_one_with_its_id(spark: SparkSession) -> None:
@@ -271,7 +327,7 @@ def test_a_dispute_is_typed_and_may_be_reported_after_its_arrival(spark: SparkSe
 def test_how_a_dispute_ended_is_kept_beside_the_verdict_on_its_line(spark: SparkSession) -> None:
     rows = typed(bronze_rows(spark, [json.dumps(DISPUTE)], DISPUTES), DISPUTES)
     none = spark.createDataFrame([], TABLES["silver.disputes"].schema)
-    [row] = decided(rows, none, DISPUTES).collect()
+    [row] = decided(rows, none, DISPUTES, HORIZON_DAYS).collect()
     assert (row["outcome"], row["verdict"]) == ("lost", "accepted")
 
 

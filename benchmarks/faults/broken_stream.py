@@ -34,10 +34,10 @@ def forget_transactions() -> None:
 def route_by_clock() -> None:
     """Send a row to quarantine instead of silver where the microsecond at which it is decided is even."""
 
-    def by_clock(rows: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
+    def by_clock(rows: DataFrame, held: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
         now_us = F.java_method(F.lit("java.lang.System"), F.lit("nanoTime")).cast("bigint") / 1000
         is_unlucky = (F.col("verdict") == ACCEPTED) & ~F.col("is_held") & (F.floor(now_us) % 2 == 0)
-        marked = decided(rows, held, feed).withColumn("is_unlucky", is_unlucky).localCheckpoint()
+        marked = decided(rows, held, feed, horizon_days).withColumn("is_unlucky", is_unlucky).localCheckpoint()
         return marked.withColumns(
             {
                 "verdict": F.when(F.col("is_unlucky"), QUARANTINED).otherwise(F.col("verdict")),
