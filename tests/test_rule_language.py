@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,7 @@ def test_a_condition_knows_its_columns_in_their_order(text: str, columns: tuple[
         (r"country like 'a\\'", "a backslash has no place"),
         ("country like '%a%b%c%'", "after `like` there are 4 %; at most 3 are taken"),
         ("country not ilike '%%%%'", "after `like` there are 4 %"),
+        ("country like '%a_%b%'", "after `like` there are 3 %; at most 2 are taken beside _"),
         (f"country like '{'%a' * 60}%b'", "after `like` there are 61 %"),
         ("round(amount, count) > 1", "the second value is a whole number"),
         ("round(amount, 2, zzz) > 1", "`round` takes no `zzz`"),
@@ -207,3 +209,13 @@ def test_the_documents_list_every_function() -> None:
     text = (Path(__file__).parent.parent / "docs" / "rules.md").read_text(encoding="utf-8")
     [line] = [line for line in text.splitlines() if line.startswith("| functions |")]
     assert set(re.findall(r"`(\w+)`", line)) == {function.name for function in FUNCTIONS.values()}
+
+
+def test_a_pattern_means_what_spark_means_by_it(spark: SparkSession) -> None:
+    texts = [None, *("".join(letters) for size in range(6) for letters in product("aB", repeat=size))]
+    rows = spark.createDataFrame([(text,) for text in texts], "country string")
+    patterns = ["".join(signs) for size in range(1, 5) for signs in product("ab%", repeat=size)]
+    asked = [f"country {word} '{one}'" for one in patterns if one.count("%") <= 3 for word in ("like", "not ilike")]
+    same = [column(parsed(text, KNOWN)).eqNullSafe(F.expr(text)).alias(f"c{n}") for n, text in enumerate(asked)]
+    found = rows.select(*(F.bool_and(one).alias(text) for one, text in zip(same, asked, strict=True))).collect()[0]
+    assert [text for text in asked if not found[text]] == []

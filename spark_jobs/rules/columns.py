@@ -58,8 +58,22 @@ def _is(node: exp.Expr) -> Column:
 
 def _like(node: exp.Expr) -> Column:
     value, pattern = _built(node.this), node.expression.name
-    found = value.ilike(pattern) if isinstance(node, exp.ILike) else value.like(pattern)
+    if isinstance(node, exp.ILike):
+        value, pattern = F.lower(value), pattern.lower()
+    found = value.like(pattern) if "_" in pattern else _in_pieces(value, pattern)
     return ~found if node.args.get("negate") else found
+
+
+def _in_pieces(value: Column, pattern: str) -> Column:
+    """`like` without `_`: one look for each piece between two `%`, where Java would go back and try all places."""
+    if "%" not in pattern:
+        return value == pattern
+    first, *middle, last = pattern.split("%")
+    found, begin = value.startswith(first) & value.endswith(last), F.lit(len(first) + 1)
+    for piece in filter(None, middle):
+        place = F.position(F.lit(piece), value, begin)
+        found, begin = found & (place > 0), place + len(piece)
+    return found & (begin <= F.length(value) - len(last) + 1)
 
 
 def _case(node: exp.Expr) -> Column:

@@ -25,7 +25,7 @@ MOST_CHARACTERS = 2_000
 MOST_PARTS = 300
 MOST_TEXT = 200
 # Java tries every way of sharing a text out among the % of a pattern: with many of them, for ever.
-MOST_ANY = 3
+MOST_ANY, MOST_ANY_BESIDE_ONE = 3, 2
 # Digits of a Spark decimal.
 _MOST_DIGITS = 38
 _MOST_SHOWN = 60
@@ -222,8 +222,10 @@ def _like(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
         raise RuleError(f"`{_shown(node)}`: after `like` comes a text that is written down, with % and _")
     if "\\" in node.expression.name:
         raise RuleError(f"`{_shown(node)}`: a backslash has no place after `like`; _ stands for any character")
-    if (count := node.expression.name.count("%")) > MOST_ANY:
-        raise RuleError(f"`{_shown(node)}`: after `like` there are {count} %; at most {MOST_ANY} are taken")
+    pattern = node.expression.name
+    most, where = (MOST_ANY_BESIDE_ONE, " beside _") if "_" in pattern else (MOST_ANY, "")
+    if (count := pattern.count("%")) > most:
+        raise RuleError(f"`{_shown(node)}`: after `like` there are {count} %; at most {most} are taken{where}")
     _literal(node.expression, known)
     return Kind.TRUTH
 
