@@ -93,7 +93,7 @@ def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Call
             new, changed = latest.where("is_insert"), latest.where("not is_insert")
             storage.append(_of(fired, new).withColumn("updated_at", now), settings, ALERTS.name, transaction)
             if has_changed:
-                _correct(fired, changed, settings, ranges, now)
+                _correct(fired, changed, settings, ranges, now, watched.name)
             if watched.name in _OUTPUTS:
                 judged = processed_orders(events, fired, in_force).withColumn("updated_at", now)
                 _write_judged(judged, settings, transaction)
@@ -131,8 +131,12 @@ def _of(alerts: DataFrame, events: DataFrame) -> DataFrame:
     return alerts.join(events.select(*EVENT), on=list(EVENT), how="left_semi")
 
 
-def _correct(fired: DataFrame, changed: DataFrame, settings: Settings, ranges: TimeRanges, now: Column) -> None:
-    standing = storage.read(changed.sparkSession, settings, ALERTS.name).where(ranges.condition())
+def _correct(
+    fired: DataFrame, changed: DataFrame, settings: Settings, ranges: TimeRanges, now: Column, feed: str
+) -> None:
+    # Another feed may have the same ids.
+    alerts = storage.read(changed.sparkSession, settings, ALERTS.name).where(F.col("watches") == feed)
+    standing = alerts.where(ranges.condition())
     fires = _of(fired, changed)
     rows = fires.unionByName(withdrawn(standing, changed, fires)).withColumn("updated_at", now)
     storage.merge_changes(rows, settings, ALERTS.name, within=ranges.condition("old"), insert=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,3 +87,20 @@ def test_the_stream_keeps_what_is_held_back_and_makes_no_case_of_it(
         ("u3-2", "many", "snoozed"), ("u4-2", "stolen", "open"),
     }  # fmt: skip
     assert with_cases() == ["d1"]
+
+
+def test_a_late_payment_withdraws_no_alert_on_an_order_that_has_the_id_of_another_payment(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    order = {"order_id": "same", "user_id": "u1", "product_id": "g1", "quantity": 2, "amount": "Rp 1.250.000",
+             "country": "DE", "created_date": "2026-01-05T10:00:00Z", "status": "Pending"}  # fmt: skip
+    land([json.dumps(order)], "orders.jsonl", "orders")
+    land([transaction("same", event_time="2026-01-05T10:00:00Z")], "a.jsonl")
+    pipeline.run(spark, settings, continuous=False)
+    on_orders = storage.read(spark, settings, ALERTS.name).where("watches = 'orders' and event_id = 'same'")
+    before = {(row["rule"], row["state"]) for row in on_orders.collect()}
+    assert before
+    land([transaction("late", event_time="2026-01-05T09:59:00Z")], "b.jsonl")
+    pipeline.run(spark, settings, continuous=False)
+    after = storage.read(spark, settings, ALERTS.name).where("watches = 'orders' and event_id = 'same'").collect()
+    assert {(row["rule"], row["state"]) for row in after} == before
