@@ -28,8 +28,8 @@ _MOST_BYTES = MOST_BYTES // 8
 def cases(alerts: DataFrame) -> DataFrame:
     """From all alerts on some entities to their cases, without `updated_at`.
 
-    An alert belongs to the case of the alert before it on the same entity (by event time, event id and rule), if it
-    comes within its rule's cool-down after it. So each alert of a long attack keeps its case open.
+    An alert keeps the case of its entity open for its own cool-down, whatever comes meanwhile: another one belongs to
+    the case if it comes until the latest of these ends. So each alert of a long attack keeps its case open.
     """
     opened = alerts.where(F.col("state") == OPEN).withColumn("number", _number())
     return opened.groupBy(*_ENTITY, "number").agg(*_gathered()).withColumns(_told()).select(*CASES.content)
@@ -40,8 +40,11 @@ def cases(alerts: DataFrame) -> DataFrame:
 def _number() -> Column:
     """Which case of its entity, in their order, an alert belongs to."""
     in_order = Window.partitionBy(*_ENTITY).orderBy("event_time", "event_id", "rule")
-    gap = F.unix_micros("event_time") - F.unix_micros(F.lag("event_time").over(in_order))
-    begins = F.coalesce(gap > F.col("cool_down_s").cast("long") * 1_000_000, F.lit(True)).cast("int")
+    at = F.unix_micros("event_time")
+    ends = at + F.col("cool_down_s").cast("long") * 1_000_000
+    # Of alerts of one time any may stand first: none is later than the end of another.
+    is_open_until = F.max(ends).over(in_order.rowsBetween(Window.unboundedPreceding, -1))
+    begins = F.coalesce(at > is_open_until, F.lit(True)).cast("int")
     return F.sum(begins).over(in_order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
 
 

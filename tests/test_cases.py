@@ -19,11 +19,31 @@ def found(spark: SparkSession, *alerts: dict[str, Any]) -> list[Row]:
     return sorted(cases(alert_table(spark, alerts)).collect(), key=lambda row: (row["entity_id"], row["began_at"]))
 
 
-def test_alerts_within_the_cool_down_of_the_one_before_are_one_case(spark: SparkSession) -> None:
+def test_alerts_within_the_cool_down_of_an_earlier_one_are_one_case(spark: SparkSession) -> None:
     rows = found(spark, *(alert(f"e{n}", n * 3600.0) for n in range(3)), alert("later", 2 * 3600.0 + 3600.000001))
     assert [(row["alerts"], row["events"]) for row in rows] == [(3, 3), (1, 1)]
     assert rows[0]["last_at"] - rows[0]["began_at"] == timedelta(hours=2)
     assert len({row["case_id"] for row in rows}) == 2
+
+
+def test_each_alert_keeps_the_case_open_for_its_own_cool_down(spark: SparkSession) -> None:
+    hour, day, week = 3600, 86_400, 7 * 86_400
+    # The short one on the second day does not close what the long one on the first keeps open.
+    rows = found(
+        spark,
+        alert("a", 0.0, "long", cool_down_s=week),
+        alert("b", 1.0 * day, cool_down_s=hour),
+        alert("c", 7.0 * day, cool_down_s=hour),
+        alert("d", 7.0 * day + hour + 0.000001, "long", cool_down_s=week),
+    )
+    assert [(row["alerts"], row["rules"]) for row in rows] == [(3, ["fast", "long"]), (1, ["long"])]
+
+
+def test_of_alerts_of_one_time_the_longest_keeps_the_case_open(spark: SparkSession) -> None:
+    at_once = [alert("a", 0.0, "b", cool_down_s=cool_down) for cool_down in (600, 3600)]
+    for first, second in (at_once, at_once[::-1]):
+        rows = found(spark, first | {"event_id": "1"}, second | {"event_id": "2"}, alert("c", 3600.0))
+        assert [row["alerts"] for row in rows] == [3]
 
 
 def test_a_case_says_the_worst_of_its_alerts(spark: SparkSession) -> None:
@@ -53,15 +73,15 @@ def test_cases_equal_a_plain_python_count(spark: SparkSession) -> None:
     steps = [0.0, 1.0, 600.0, 600.000001, 3600.0, 3600.000001]
     alerts, expected = [], []
     for user in range(20):
-        at, before = 0.0, None
+        at, open_until = 0.0, None
         for number in range(random.randrange(1, 12)):
             at += random.choice(steps)
             cool_down = random.choice([600, 3600])
             alerts.append(alert(f"{user}-{number:02}", at, entity_id=f"u{user:02}", cool_down_s=cool_down))
-            if before is None or round(at - before, 6) > cool_down:
+            if open_until is None or round(at - open_until, 6) > 0:
                 expected.append([f"u{user:02}", 0])
             expected[-1][1] += 1
-            before = at
+            open_until = max(open_until or 0.0, at + cool_down)
     assert [[row["entity_id"], row["alerts"]] for row in found(spark, *reversed(alerts))] == expected
 
 
