@@ -1,4 +1,5 @@
-"""A message for each new case that is severe enough: a stream over `alerts.cases`, so each is told at least once."""
+"""A message for each case that is, or has become, severe enough: a stream over `alerts.cases`, so each is told at least
+once."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ _MOST = 200
 
 @dataclass
 class CaseMessages:
-    """A job that follows the line and tells of new cases."""
+    """A job that follows the line and tells of cases."""
 
     tell: Callable[[Message], None]
     JOB: str = "messages"
@@ -47,12 +48,18 @@ class CaseMessages:
 
 
 def to_be_told(changes: DataFrame, least_severity: str, now: datetime) -> DataFrame:
-    """Of changes of cases those that are new, recent and severe enough, the riskiest first."""
+    """Of changes of cases those that make a recent one severe enough, one row a case, the riskiest first.
+
+    A case is new, or was less severe before: what had been told is not told again when a case grows.
+    """
     names = list(SEVERITIES)
-    is_new = F.col("_change_type") == "insert"
     is_severe = F.col("severity").isin(names[names.index(least_severity) :])
-    chosen = changes.where(is_new & is_severe & (F.col("last_at") >= F.lit(now - RECENT)))
-    return chosen.orderBy(F.desc("score"), "began_at", "case_id")
+    was_severe = changes.where(is_severe & (F.col("_change_type") == "update_preimage"))
+    is_now = F.col("_change_type").isin("insert", "update_postimage") & (F.col("last_at") >= F.lit(now - RECENT))
+    risen = changes.where(is_severe & is_now).join(was_severe, on=["case_id", "_commit_version"], how="left_anti")
+    # One that rises, falls and rises again between two looks is told as it is last.
+    latest = F.max_by(F.struct(*CASES.column_names), "_commit_version").alias("case")
+    return risen.groupBy("case_id").agg(latest).select("case.*").orderBy(F.desc("score"), "began_at", "case_id")
 
 
 def message(case: dict[str, object]) -> Message:
@@ -74,10 +81,25 @@ def message(case: dict[str, object]) -> Message:
     )
 
 
+def summary(riskiest: Message, count: int) -> Message:
+    """What is told of so many cases that not each has its message."""
+    return Message(
+        kind=ALERT,
+        key=f"{riskiest.key}+{count - 1}",
+        title=f"{count:,} cases at once: the {_MOST} riskiest follow, {count - _MOST:,} more do not",
+        text="`risklake alerts cases` lists them",
+        severity=riskiest.severity,
+    )
+
+
 def _batch_writer(settings: Settings, tell: Callable[[Message], None]) -> Callable[[DataFrame, int], None]:
     def write(batch: DataFrame, batch_id: int) -> None:
-        found = to_be_told(batch, settings.webhook_severity, datetime.now(UTC)).limit(_MOST).collect()
-        for row in found:
-            tell(message(row.asDict()))
+        found = to_be_told(batch, settings.webhook_severity, datetime.now(UTC))
+        messages = [message(row.asDict()) for row in found.limit(_MOST).collect()]
+        if len(messages) == _MOST and (count := found.count()) > _MOST:
+            # First, as many that wait become one message, which names the first of them.
+            tell(summary(messages[0], count))
+        for one in messages:
+            tell(one)
 
     return write

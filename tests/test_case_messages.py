@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pyspark.sql import SparkSession
-from pyspark.sql.types import StringType, StructField, StructType
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lake import storage
 from lake.catalog import CASES
 from lake.settings import Settings, load_settings
+from risklake import case_messages
 from risklake.case_messages import CaseMessages, message, to_be_told
 from risklake.webhook import Message
 from tests.alerts import START
@@ -27,18 +29,60 @@ def case(case_id: str, **more: Any) -> dict[str, Any]:
     return quiet | {"case_id": case_id} | more
 
 
+def change_feed(spark: SparkSession, *changes: dict[str, Any]) -> DataFrame:
+    """Changes of cases; each is a new case of the first commit unless it says otherwise."""
+    more = (StructField("_change_type", StringType()), StructField("_commit_version", LongType()))
+    schema = StructType([*CASES.schema.fields, *more])
+    rows = [{"_change_type": "insert", "_commit_version": 1} | one for one in changes]
+    return spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema)
+
+
+def keys_told(spark: SparkSession, *changes: dict[str, Any]) -> list[str]:
+    return [row["case_id"] for row in to_be_told(change_feed(spark, *changes), "high", NOW).collect()]
+
+
+def update(case_id: str, before: str, after: str, version: int = 1, **more: Any) -> list[dict[str, Any]]:
+    """The two rows by which a change feed tells that a case has another severity."""
+    of_both = {"_commit_version": version} | more
+    return [
+        case(case_id, severity=before, _change_type="update_preimage", **of_both),
+        case(case_id, severity=after, _change_type="update_postimage", **of_both),
+    ]
+
+
 def test_new_recent_and_severe_cases_are_told_the_riskiest_first(spark: SparkSession) -> None:
     changes = [
         case("low", severity="low"),
         case("old", last_at=START - timedelta(days=2)),
         case("good"),
         case("worst", severity="critical", score=100),
-        case("grown", _change_type="update_postimage"),
+        case("gone", _change_type="delete"),
     ]
-    schema = StructType([*CASES.schema.fields, StructField("_change_type", StringType())])
-    rows = [tuple(({"_change_type": "insert"} | one)[name] for name in schema.names) for one in changes]
-    found = to_be_told(spark.createDataFrame(rows, schema), "high", NOW).collect()
-    assert [row["case_id"] for row in found] == ["worst", "good"]
+    assert keys_told(spark, *changes) == ["worst", "good"]
+
+
+def test_a_case_that_rises_to_the_threshold_is_told_and_one_that_was_there_is_not(spark: SparkSession) -> None:
+    changes = [
+        *update("risen", "medium", "critical"),
+        *update("grown", "high", "high"),
+        *update("worse", "high", "critical"),
+        *update("fallen", "high", "medium"),
+        *update("below", "low", "medium"),
+        *update("old", "low", "high", last_at=START - timedelta(days=2)),
+    ]
+    assert keys_told(spark, *changes) == ["risen"]
+
+
+def test_a_case_that_changes_several_times_between_two_looks_is_told_once(spark: SparkSession) -> None:
+    changes = [
+        case("new"),
+        *update("new", "high", "critical", 2),
+        case("late", severity="low"),
+        *update("late", "low", "high", 2),
+        *update("late", "high", "medium", 3),
+        *update("late", "medium", "high", 4),
+    ]
+    assert keys_told(spark, *changes) == ["late", "new"]
 
 
 def test_a_message_says_who_why_and_how_much() -> None:
@@ -65,3 +109,17 @@ def test_the_stream_tells_each_case_once(spark: SparkSession, settings: Settings
     recent = {"last_at": datetime.now(UTC), "began_at": datetime.now(UTC)}
     assert drained(case("a", **recent), case("quiet", severity="low", **recent)) == ["a"]
     assert drained(case("a", alerts=4, **recent), case("b", **recent)) == ["a", "b"]
+    assert drained(case("quiet", severity="critical", score=99, **recent)) == ["a", "b", "quiet"]
+
+
+def test_of_more_cases_than_are_told_one_by_one_the_number_is_told(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(case_messages, "_MOST", 2)
+    told: list[Message] = []
+    cases = [case(f"c{n}", last_at=datetime.now(UTC)) for n in range(5)]
+    write = case_messages._batch_writer(settings, told.append)
+    for count in (2, 5):
+        write(change_feed(spark, *cases[:count]), 0)
+    assert [one.key for one in told] == ["c0", "c1", "c0+4", "c0", "c1"]
+    assert told[2].title == "5 cases at once: the 2 riskiest follow, 3 more do not"
