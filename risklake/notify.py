@@ -79,33 +79,66 @@ def send_test(settings: Settings) -> str:
 
 
 def resend(settings: Settings) -> tuple[int, int]:
-    """Send the messages again that could not be delivered; gives how many were taken, and how many are left."""
+    """Send the messages again that could not be delivered; gives how many were taken, and how many are left.
+
+    What is no message, such as a line that was torn by a kill, is put aside, and that is said.
+    """
     webhook, file = _required(settings), dead_letters(settings)
-    # Taken away first, as a program that runs meanwhile writes a new one; a call that was killed has left it there.
-    mine = file.with_suffix(".resending")
-    if file.is_file():
-        with mine.open("a", encoding="utf-8") as gathered:
-            gathered.write(file.read_text(encoding="utf-8"))
-        file.unlink()
-    if not mine.is_file():
-        return 0, 0
+    taken = 0
     left: list[str] = []
-    lines = mine.read_text(encoding="utf-8").splitlines()
-    for line in lines:
+    unreadable: list[str] = []
+    parts = _taken_away(file)
+    for line in _lines_of(parts):
+        message = _message(line)
+        if message is None:
+            unreadable.append(line)
+            continue
         try:
-            webhook.send(_message(json.loads(line)))
+            webhook.send(message)
+            taken += 1
         except Undelivered:
             left.append(line)
-    if left:
-        with file.open("a", encoding="utf-8") as again:
-            again.writelines(f"{line}\n" for line in left)
-    mine.unlink()
-    return len(lines) - len(left), len(left)
+    _append(file, left)
+    aside = file.with_suffix(".unreadable")
+    _append(aside, unreadable)
+    for part in parts:
+        part.unlink()
+    if unreadable:
+        _say(f"{len(unreadable):,} lines are no messages; they stand in {aside}")
+    return taken, len(left)
 
 
-def _message(found: dict[str, Any]) -> Message:
+def _taken_away(file: Path) -> list[Path]:
+    """The dead letters under names of their own, with those that a call that was killed has left there.
+
+    A file is renamed, not read and removed: a program that runs meanwhile writes a new one.
+    """
+    if file.is_file():
+        file.rename(file.with_name(f"{file.stem}.{time.time_ns()}.resending"))
+    return sorted(file.parent.glob(f"{file.stem}*.resending"))
+
+
+def _lines_of(parts: list[Path]) -> Iterator[str]:
+    """The lines of some files, with what a program that had one open before still adds to it."""
+    for part in parts:
+        with part.open(encoding="utf-8", errors="surrogateescape") as lines:
+            yield from (line.rstrip("\n") for line in lines if line.strip())
+
+
+def _append(file: Path, lines: list[str]) -> None:
+    if lines:
+        with file.open("a", encoding="utf-8", errors="surrogateescape") as more:
+            more.writelines(f"{line}\n" for line in lines)
+
+
+def _message(line: str) -> Message | None:
+    """The message of a line; None if it holds none."""
     names = ("kind", "key", "title", "text", "severity", "facts")
-    return Message(**{name: found[name] for name in names}, at=datetime.fromisoformat(found["at"]))
+    try:
+        found = json.loads(line)
+        return Message(**{name: found[name] for name in names}, at=datetime.fromisoformat(found["at"]))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _required(settings: Settings) -> Webhook:

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from lake.errors import SettingError, StreamError, UsageError
 from lake.settings import Settings, describe, load_settings
 from risklake.cli import app
-from risklake.notify import inconsistency, told
+from risklake.notify import inconsistency, resend, told
+from risklake.webhook import Message, Webhook
 from tests.receiver import SECRET, Receiver, receiver
 
 __all__ = ["receiver"]  # a fixture
@@ -85,6 +86,47 @@ def test_what_could_not_be_delivered_is_sent_again_later(
     # A call that was killed on the way has left them under another name.
     letters.with_suffix(".resending").write_text(json.dumps(kept) + "\n", encoding="utf-8")
     assert CliRunner().invoke(app, ["notify", "resend"]).output.strip() == "1 messages were taken, 0 are left"
+
+
+def test_a_message_that_comes_while_others_are_sent_again_is_not_lost(
+    settings: Settings, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = reached(settings, receiver)
+    letters = settings.local_path("logs", "undelivered.jsonl")
+    letters.parent.mkdir(parents=True)
+    letters.write_text(json.dumps(Message("run", "first", "").as_dict()) + "\n", encoding="utf-8")
+    sent: list[str] = []
+    with letters.open("a", encoding="utf-8") as before:
+
+        def send(webhook: Webhook, message: Message) -> None:
+            sent.append(message.key)
+            if message.key == "first":
+                # A program that had the file open adds to it, and another opens it now.
+                print(json.dumps(Message("run", "second", "").as_dict()), file=before, flush=True)
+                letters.write_text(json.dumps(Message("run", "third", "").as_dict()) + "\n", encoding="utf-8")
+
+        monkeypatch.setattr(Webhook, "send", send)
+        assert resend(mine) == (2, 0)
+    assert resend(mine) == (1, 0)
+    assert sent == ["first", "second", "third"]
+    assert list(letters.parent.iterdir()) == []
+
+
+def test_a_line_that_is_no_message_is_put_aside_and_stops_no_other(
+    settings: Settings, receiver: Receiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = reached(settings, receiver)
+    letters = settings.local_path("logs", "undelivered.jsonl")
+    letters.parent.mkdir(parents=True)
+    lines = [b"[]", b'{"kind": "run"}', json.dumps(Message("run", "whole", "").as_dict()).encode(), b'{"kind": "\xff']
+    letters.write_bytes(b"\n".join(lines))
+    assert resend(mine) == (1, 0)
+    assert receiver.received[0]["key"] == "whole"
+    assert "3 lines are no messages" in capsys.readouterr().out
+    aside = letters.with_suffix(".unreadable")
+    assert aside.read_bytes() == b"\n".join([*lines[:2], lines[3], b""])
+    assert list(letters.parent.iterdir()) == [aside]
+    assert resend(mine) == (0, 0)
 
 
 def test_the_webhook_can_be_tried(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
