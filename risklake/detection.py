@@ -154,9 +154,10 @@ def _newest(scores: DataFrame) -> str | None:
 
 def _scored(scores: DataFrame, version: str) -> DataFrame:
     own = scores.where(F.col("model_version") == version)
-    rank = F.rank().over(Window.orderBy(F.desc("score")))
+    # Of equal scores not all may fit in: ids say which do, the same ones each time.
+    place = F.row_number().over(Window.orderBy(F.desc("score"), "event_id", "event_time"))
     most = F.count("*").over(Window.partitionBy()) * ALERT_SHARE
-    return own.select("event_id", (rank <= most).alias("is_picked"))
+    return own.select("event_id", (place <= most).alias("is_picked"))
 
 
 def _caught(row: Any, rules: list[str]) -> Caught:

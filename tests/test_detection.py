@@ -15,7 +15,7 @@ from lake import storage
 from lake.catalog import TABLES
 from lake.errors import UsageError
 from lake.settings import Settings
-from risklake.detection import measure_detection
+from risklake.detection import _scored, measure_detection
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 # What a column of a row that says nothing about it holds.
@@ -72,6 +72,15 @@ def test_each_scenario_shows_what_each_rule_and_the_newest_model_catch(spark: Sp
     assert found.precision("fast") == pytest.approx(2 / 3)
     assert found.model_precision == 1.0
     assert found.base_rate == pytest.approx(3 / 5)
+
+
+def test_of_equal_scores_at_the_top_the_model_alerts_on_no_more_than_its_share(
+    spark: SparkSession, settings: Settings
+) -> None:
+    scores = [{"event_id": f"e{n:03}", "score": 0.9, "model_version": "a"} for n in range(250)]
+    fill(spark, settings, "alerts.scores", *scores)
+    picked = _scored(storage.read(spark, settings, "alerts.scores"), "a").where("is_picked").collect()
+    assert sorted(row["event_id"] for row in picked) == ["e000", "e001"]
 
 
 def test_a_lake_without_scores_still_shows_its_rules(spark: SparkSession, settings: Settings, tmp_path: Path) -> None:
