@@ -61,7 +61,7 @@ def events_of(spark: SparkSession, settings: Settings, found_by: str) -> Found:
 def cases_with_state(spark: SparkSession, settings: Settings) -> DataFrame:
     """All cases, with `disposition` (null while a case is open) and `decided_at`.
 
-    A case that has got events since it was closed is open again.
+    A case that has got events since it was closed is open again, also where others have left it.
     """
     cases = storage.read(spark, settings, CASES.name)
     if not storage.exists(spark, settings, DISPOSITIONS.name):
@@ -69,15 +69,25 @@ def cases_with_state(spark: SparkSession, settings: Settings) -> DataFrame:
         return cases.withColumns(nothing)
     decided = storage.read(spark, settings, DISPOSITIONS.name).where("case_id is not null")
     latest = decided.groupBy("case_id").agg(
-        F.max_by("label", "decided_at").alias("label"),
-        F.max("decided_at").alias("decided"),
-        F.countDistinct("event_id").alias("decided_events"),
+        F.max_by("label", "decided_at").alias("label"), F.max("decided_at").alias("decided")
     )
-    joined = cases.join(latest, on="case_id", how="left")
-    is_closed = F.col("decided_events") >= F.col("events")
+    alerts = storage.read(spark, settings, ALERTS.name).where(F.col("state") == OPEN)
+    reopened = _undecided(cases, alerts, decided).withColumn("is_reopened", F.lit(True))
+    joined = cases.join(latest, on="case_id", how="left").join(reopened, on="case_id", how="left")
+    is_closed = F.col("is_reopened").isNull()
     return joined.withColumns(
         {"disposition": F.when(is_closed, F.col("label")), "decided_at": F.when(is_closed, F.col("decided"))}
-    ).drop("label", "decided", "decided_events")
+    ).drop("label", "decided", "is_reopened")
+
+
+def _undecided(cases: DataFrame, alerts: DataFrame, decided: DataFrame) -> DataFrame:
+    """Cases that were closed once, and have an event of which nothing was said: `case_id`."""
+    closed = cases.join(decided, on="case_id", how="left_semi").select(
+        "case_id", "entity", "entity_id", "began_at", "last_at"
+    )
+    of_cases = alerts.join(closed, on=["entity", "entity_id"], how="inner")
+    within = of_cases.where(F.col("event_time").between(F.col("began_at"), F.col("last_at")))
+    return within.join(decided, on=["case_id", "event_id"], how="left_anti").select("case_id").distinct()
 
 
 def _event_ids(alerts: DataFrame) -> list[str]:

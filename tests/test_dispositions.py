@@ -31,6 +31,12 @@ def dispositions(spark: SparkSession, settings: Settings) -> dict[str, str | Non
     return {row["entity_id"]: row["disposition"] for row in cases_with_state(spark, settings).collect()}
 
 
+def make_anew(spark: SparkSession, settings: Settings) -> None:
+    """Cases as the alerts of the lake have them now."""
+    now = cases(storage.read(spark, settings, ALERTS.name)).selectExpr("*", "current_timestamp() as updated_at")
+    storage.merge_changes(now, settings, CASES.name)
+
+
 def test_a_case_is_closed_with_all_its_events(spark: SparkSession, settings: Settings, case_id: str) -> None:
     assert dispositions(spark, settings) == {"u1": None, "u2": None}
     assert close(spark, settings, case_id, "fraud", "called the holder").events == ["a", "b"]
@@ -48,9 +54,22 @@ def test_the_latest_word_counts_and_new_events_open_a_case_again(
     close(spark, settings, case_id, "genuine", None)
     assert dispositions(spark, settings)["u1"] == "genuine"
     storage.append(alert_table(spark, [alert("c", 120.0)]), settings, ALERTS.name)
-    now = cases(storage.read(spark, settings, ALERTS.name)).selectExpr("*", "current_timestamp() as updated_at")
-    storage.merge_changes(now, settings, CASES.name)
+    make_anew(spark, settings)
     assert dispositions(spark, settings)["u1"] is None
+    close(spark, settings, case_id, "genuine", None)
+    assert dispositions(spark, settings)["u1"] == "genuine"
+
+
+def test_an_event_that_joins_a_case_as_another_leaves_opens_it_again(
+    spark: SparkSession, settings: Settings, case_id: str
+) -> None:
+    close(spark, settings, case_id, "fraud", None)
+    storage.merge_changes(alert_table(spark, [alert("b", 60.0, state="withdrawn")]), settings, ALERTS.name)
+    make_anew(spark, settings)
+    assert dispositions(spark, settings)["u1"] == "fraud"
+    storage.append(alert_table(spark, [alert("c", 120.0)]), settings, ALERTS.name)
+    make_anew(spark, settings)
+    assert dispositions(spark, settings) == {"u1": None, "u2": None}
 
 
 def test_an_event_can_be_closed_by_itself(spark: SparkSession, settings: Settings, case_id: str) -> None:
