@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lake import storage
@@ -74,49 +74,54 @@ def load(spark: SparkSession, settings: Settings, windows: Windows) -> Dataset:
 
 
 def fraud_labels(disputes: DataFrame, since: date) -> DataFrame:
-    """The first fraud dispute of each event: `event_id`, `reported_at`, `reason`. Grain: one row a disputed event.
+    """Fraud disputes: `event_id`, `reported_at`, `reason`. Grain: one row a dispute.
 
     Only disputes reported from `since` on are read: a chargeback does not come before its payment.
     """
     is_fraud = F.lower(F.trim("reason")).startswith(FRAUD_PREFIX)
-    first = F.min(F.struct("reported_at", "reason")).alias("first")
-    return (
-        disputes.where((F.col("event_date") >= F.lit(since)) & is_fraud)
-        .groupBy("event_id")
-        .agg(first)
-        .select("event_id", "first.reported_at", "first.reason")
-    )
+    of_days = disputes.where((F.col("event_date") >= F.lit(since)) & is_fraud)
+    return of_days.select("event_id", "reported_at", "reason")
 
 
 def with_dispositions(labels: DataFrame, dispositions: DataFrame) -> DataFrame:
-    """Add what analysts found out: an event whose latest disposition is fraud is one from that decision on.
+    """Add what analysts found out: an event whose latest disposition is fraud has been one since they last began to
+    say so. One who says it again tells nothing new.
 
     A bank's dispute says the same, whatever an analyst said; the earlier of the two is when it was known.
     """
-    latest = dispositions.groupBy("event_id").agg(
-        F.max_by("label", "decided_at").alias("label"), F.max("decided_at").alias("reported_at")
+    is_fraud = F.col("label") == FRAUD_PREFIX
+    cleared_at = F.max(F.when(~is_fraud, F.col("decided_at"))).over(Window.partitionBy("event_id"))
+    since_then = dispositions.withColumn("cleared_at", cleared_at).where(
+        is_fraud & (F.col("cleared_at").isNull() | (F.col("decided_at") > F.col("cleared_at")))
     )
-    found = latest.where(F.col("label") == FRAUD_PREFIX).select(
-        "event_id", "reported_at", F.lit(BY_ANALYST).alias("reason")
-    )
-    first = F.min(F.struct("reported_at", "reason")).alias("first")
-    both = labels.unionByName(found).groupBy("event_id").agg(first)
-    return both.select("event_id", "first.reported_at", "first.reason")
+    found = since_then.groupBy("event_id").agg(F.min("decided_at").alias("reported_at"))
+    return labels.unionByName(found.withColumn("reason", F.lit(BY_ANALYST)))
+
+
+def with_first_report(payments: DataFrame, labels: DataFrame) -> DataFrame:
+    """Payments with `reported_at` and `reason` of their first label, null where there is none.
+
+    A report that is dated before a payment is none of it: an id may come again, long apart (`duplicate_horizon_days`).
+    """
+    in_order = F.sort_array(F.collect_list(F.struct("reported_at", "reason"))).alias("reports")
+    first = F.get(F.filter("reports", lambda one: one["reported_at"] >= F.col("event_time")), F.lit(0))
+    labelled = payments.join(labels.groupBy("event_id").agg(in_order), on="event_id", how="left")
+    told = {name: F.col(f"first.{name}") for name in ("reported_at", "reason")}
+    return labelled.withColumn("first", first).withColumns(told).drop("reports", "first")
 
 
 def users_known(transactions: DataFrame, labels: DataFrame, first: date, last: date) -> DataFrame:
     """When each user was first reported as defrauded: `user_id`, `known_at`. Grain: one row such a user."""
-    disputed = transactions.where(_between(first, last)).join(labels, on="event_id", how="inner")
+    payments = transactions.where(_between(first, last)).select(*EVENT, "user_id")
+    disputed = with_first_report(payments, labels).where("reported_at is not null")
     return disputed.groupBy("user_id").agg(F.min("reported_at").alias("known_at"))
 
 
 def _events(transactions: DataFrame, features: DataFrame, labels: DataFrame, first: date, last: date) -> DataFrame:
     payments = transactions.where(_between(first, last)).select("event_id", "user_id", *FROM_TRANSACTIONS)
     windows = features.where(_between(first, last)).select(*EVENT, *FROM_USER_5M)
-    return (
-        payments.join(windows, on=list(EVENT), how="left")
-        .join(labels, on="event_id", how="left")
-        .select(*_LABELS_AND_IDS, *(_as_read(name) for name in (*FROM_TRANSACTIONS, *FROM_USER_5M)))
+    return with_first_report(payments.join(windows, on=list(EVENT), how="left"), labels).select(
+        *_LABELS_AND_IDS, *(_as_read(name) for name in (*FROM_TRANSACTIONS, *FROM_USER_5M))
     )
 
 

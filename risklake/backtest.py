@@ -19,7 +19,7 @@ from lake.errors import UsageError
 from lake.feature_tables import EVENT
 from lake.feed_tables import silver_table
 from lake.settings import Settings
-from ml.dataset import fraud_labels, users_known, with_dispositions
+from ml.dataset import fraud_labels, users_known, with_dispositions, with_first_report
 from risklake.detection import HONEST, truth_of
 from spark_jobs.rules.evaluate import OPEN, evaluate
 from spark_jobs.rules.held import HELD
@@ -134,7 +134,8 @@ def events_of(
     fields = watched.events(silver, "true").drop("event_date")
     rows = features.where(between).join(fields, on=list(EVENT))
     if blocked_since:
-        rows = _not_blocked(rows, features, _labels(spark, settings, blocked_since), blocked_since, last)
+        labels = _labels(spark, settings, blocked_since, known_at)
+        rows = _not_blocked(rows, features, labels, blocked_since, last)
     return Events(rows, _labelled(spark, settings, rows, first, known_at), first, last, known_at, blocked_since)
 
 
@@ -211,24 +212,28 @@ def differing(events: Events, ours: RuleSet, theirs: RuleSet) -> DataFrame:
 
 
 def _labelled(spark: SparkSession, settings: Settings, rows: DataFrame, first: date, known_at: datetime) -> DataFrame:
-    labels = _labels(spark, settings, first).where(F.col("reported_at") <= F.lit(known_at)).select("event_id", "reason")
     paid = rows.select(*EVENT, "user_id", "event_date", "amount", "currency")
-    labelled = paid.join(labels, on="event_id", how="left")
-    labelled = labelled.withColumn("is_fraud", F.col("reason").isNotNull()).drop("reason")
+    labelled = with_first_report(paid, _labels(spark, settings, first, known_at))
+    labelled = labelled.withColumn("is_fraud", F.col("reason").isNotNull()).drop("reported_at", "reason")
     truth = truth_of(spark, settings)
     if truth is None:
         return labelled.withColumn("scenario", F.lit(None).cast("string")).persist()
     return labelled.join(truth, on="event_id", how="left").persist()
 
 
-def _labels(spark: SparkSession, settings: Settings, first: date) -> DataFrame:
-    """Frauds that were reported, by chargeback or by an analyst: `event_id`, `reported_at`, `reason`."""
+def _labels(spark: SparkSession, settings: Settings, first: date, known_at: datetime) -> DataFrame:
+    """Frauds as they were reported by a moment, by chargeback or by an analyst: `event_id`, `reported_at`, `reason`.
+
+    What an analyst says later counts for nothing, be it fraud or genuine.
+    """
     nothing = spark.createDataFrame([], "event_id string, reported_at timestamp, reason string")
     has_disputes = storage.exists(spark, settings, "silver.disputes")
     labels = fraud_labels(storage.read(spark, settings, "silver.disputes"), first) if has_disputes else nothing
+    labels = labels.where(F.col("reported_at") <= F.lit(known_at))
     if not storage.exists(spark, settings, DISPOSITIONS.name):
         return labels
-    return with_dispositions(labels, storage.read(spark, settings, DISPOSITIONS.name))
+    decided = storage.read(spark, settings, DISPOSITIONS.name).where(F.col("decided_at") <= F.lit(known_at))
+    return with_dispositions(labels, decided)
 
 
 def _by_user(raised: DataFrame, *keys: str) -> pd.DataFrame:

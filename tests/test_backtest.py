@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from lake import storage
+from lake.catalog import DISPOSITIONS
 from lake.errors import UsageError
 from lake.inbox import land_lines
 from lake.settings import Settings, load_settings
@@ -153,13 +155,34 @@ def test_users_whose_card_was_blocked_before_the_day_are_left_out_if_that_is_wan
     payments = [("old", "u3", 4), ("fraud", "u1", 5), ("same day", "u1", 7), ("day after", "u1", 8), ("other", "u2", 8),
                 ("after an old one", "u3", 8)]  # fmt: skip
     rows = spark.createDataFrame(
-        [(event_id, user, at(day).date()) for event_id, user, day in payments],
-        "event_id string, user_id string, event_date date",
+        [(event_id, user, at(day), at(day).date()) for event_id, user, day in payments],
+        "event_id string, user_id string, event_time timestamp, event_date date",
     )
     reported = [("fraud", at(7), "fraud"), ("old", at(5), "fraud")]
     labels = spark.createDataFrame(reported, "event_id string, reported_at timestamp, reason string")
     left = _not_blocked(rows, rows, labels, date(2026, 1, 5), date(2026, 1, 8))
     assert {row["event_id"] for row in left.collect()} == {"old", "fraud", "same day", "other", "after an old one"}
+
+
+def test_what_analysts_say_counts_as_it_stood_at_the_moment(
+    spark: SparkSession, lake: Settings, tmp_path: Path
+) -> None:
+    root = tmp_path / "lake"
+    shutil.copytree(lake.local_path(), root)
+    mine = load_settings({"lake_root": str(root)}, environment={})
+    said = [("e12", "fraud", 7), ("e12", "genuine", 15), ("e13", "fraud", 7), ("e13", "fraud", 15),
+            ("e14", "fraud", 15)]  # fmt: skip
+    rows = [(event_id, label, None, datetime(2026, 1, day, tzinfo=UTC), None) for event_id, label, day in said]
+    storage.ensure_tables(spark, mine, [DISPOSITIONS.name])
+    storage.append(spark.createDataFrame(rows, DISPOSITIONS.schema), mine, DISPOSITIONS.name)
+
+    def frauds(day: int) -> set[str]:
+        labelled = events_of(spark, mine, known_at=datetime(2026, 1, day, tzinfo=UTC)).labelled
+        return {row["event_id"] for row in labelled.where("is_fraud").collect()}
+
+    assert frauds(6) == set()
+    assert frauds(10) == {"e00", "e04", "e05", "e12", "e13"}
+    assert frauds(16) == {"e00", "e04", "e05", "e13", "e14"}
 
 
 def test_two_sets_differ_in_the_alerts_that_only_one_raises(
