@@ -15,10 +15,20 @@ from lake import dispute_features, order_features, storage, transaction_features
 from lake.catalog import ALERTS, CASES, DISPOSITIONS, SCORES
 from lake.feature import in_words
 from lake.feature_tables import EVENT
-from lake.feed_tables import silver_table
+from lake.feed_tables import accepted_table, silver_table
 from lake.feeds import FEEDS
 from lake.settings import Settings
-from risklake.explain_lines import days_of, event_of, fate_of, feed_of, is_accepted, lines_of, with_text
+from risklake.explain_lines import (
+    asked_for,
+    days_of,
+    event_of,
+    fate_of,
+    feed_of,
+    is_accepted,
+    lines_of,
+    marked,
+    with_text,
+)
 from risklake.explain_rules import judged
 from risklake.facts import Facts, facts_of, facts_where
 from risklake.quarantine import LineId
@@ -68,8 +78,11 @@ class Explanation:
 def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = False) -> Explanation:
     """Explain an event by its id, or a line by `feed/file:number`; lines are shown masked unless `raw`.
 
+    Of several events of one id, long apart, it is that of the line, or else the latest; `lines` name the others.
+
     Raises `UsageError` for what stands nowhere.
     """
+    line = None
     if "/" in asked and asked.partition("/")[0] in FEEDS:
         line = LineId.parse(asked)
         key = event_of(spark, settings, line)
@@ -81,10 +94,11 @@ def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = 
         (feed, days), event_id = feed_of(spark, settings, asked), asked
     with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
         told = pool.submit(lambda: with_text(spark, settings, lines_of(spark, settings, feed, event_id, days), raw))
-        accepted = facts_where(spark, settings, silver_table(feed).name, is_accepted(feed, event_id, days))
-        if not accepted or feed.name not in WATCHED:
-            return Explanation(asked, feed.name, told.result(), accepted[0] if accepted else None)
-        event = _Event(spark, settings, WATCHED[feed.name], event_id, accepted[0])
+        accepted = facts_where(spark, settings, accepted_table(feed).name, is_accepted(feed, event_id, days))
+        row = asked_for(accepted, feed, line)
+        if row is None or feed.name not in WATCHED:
+            return Explanation(asked, feed.name, marked(told.result(), feed, row), row)
+        event = _Event(spark, settings, WATCHED[feed.name], event_id, row)
         return _of_accepted(event, asked, told, pool)
 
 
@@ -100,7 +114,7 @@ class _Event:
 
     @property
     def is_it(self) -> Column:
-        """The condition on tables that are partitioned by the date of the event."""
+        """The condition on tables that know the date of the event."""
         return (F.col("event_date") == F.lit(self.row["event_date"]).cast("date")) & (
             F.col("event_id") == self.event_id
         )
@@ -131,7 +145,7 @@ def _of_accepted(event: _Event, asked: str, told: Future[list[Facts]], pool: Thr
     return Explanation(
         asked,
         name,
-        told.result(),
+        marked(told.result(), event.watched.feed, event.row),
         event.row,
         [
             {"name": one.name, "value": values.get(one.name), "unit": one.unit, "meaning": one.meaning}
@@ -229,7 +243,7 @@ def _models(event: _Event, features: Facts) -> list[Facts]:
         return []
     from risklake.explain_score import scored_now
 
-    kept = event.rows(SCORES.name, F.col("event_id") == event.event_id)
+    kept = event.rows(SCORES.name)
     found = [{"version": one["model_version"], "score": one["score"], "kept": True, "parts": []} for one in kept]
     now = scored_now(event.settings, event.row, features)
     if now is None:

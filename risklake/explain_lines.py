@@ -12,7 +12,7 @@ from lake import storage
 from lake.catalog import DUPLICATES, ORPHANS, QUARANTINE
 from lake.errors import UsageError
 from lake.feed import Feed
-from lake.feed_tables import bronze_table, silver_table
+from lake.feed_tables import accepted_table, bronze_table, silver_table
 from lake.feeds import FEEDS
 from lake.settings import Settings
 from risklake.facts import Facts, facts_of, facts_where
@@ -20,6 +20,8 @@ from risklake.quarantine import LineId
 from spark_jobs.mask import excerpt
 
 ACCEPTED, REPEATED, WAITING, QUARANTINED = "accepted", "repeat of an accepted event", "waiting", "quarantined"
+# Of an id that came again, long apart (`duplicate_horizon_days`), or of a thing that was described again.
+OTHER_EVENT, OTHER_VERSION = "accepted as another event of this id", "accepted as another version"
 
 
 def feed_of(spark: SparkSession, settings: Settings, event_id: str) -> tuple[Feed, list[date]]:
@@ -52,7 +54,7 @@ def days_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str) 
 
 
 def is_accepted(feed: Feed, event_id: str, days: Sequence[date]) -> Column:
-    """The condition on silver for an event of some dates, or for what a reference feed describes."""
+    """The condition on accepted lines for an event of some dates, or for what a reference feed describes."""
     is_it = F.col(feed.key) == event_id
     if feed.is_reference:
         return is_it
@@ -71,13 +73,31 @@ def event_of(spark: SparkSession, settings: Settings, line: LineId) -> str | Non
     """The key of the event that a line is or repeats; None for one that was rejected or stands nowhere."""
     feed = FEEDS[line.feed]
     at = (F.col("source_file") == line.source_file) & (F.col("line_number") == line.line_number)
-    if not feed.is_reference:
-        for row in facts_where(spark, settings, silver_table(feed).name, at):
-            return str(row[feed.key])
+    for row in facts_where(spark, settings, accepted_table(feed).name, at):
+        return str(row[feed.key])
     for name in (DUPLICATES.name, ORPHANS.name):
         for row in facts_where(spark, settings, name, at & (F.col("feed") == feed.name)):
             return str(row["event_key"])
     return None
+
+
+def asked_for(accepted: list[Facts], feed: Feed, line: LineId | None) -> Facts | None:
+    """Of all that was accepted of one id that of a line, or else the latest; None of nothing."""
+    own = [one for one in accepted if line and _place(one) == (line.source_file, line.line_number)]
+    latest = sorted(accepted, key=lambda one: str(one[feed.event_time or "valid_from"]))
+    return next(iter([*own, *reversed(latest)]), None)
+
+
+def marked(lines: list[Facts], feed: Feed, row: Facts | None) -> list[Facts]:
+    """The same lines with that of an accepted row first; those that were accepted apart from it say so."""
+    other = OTHER_VERSION if feed.is_reference else OTHER_EVENT
+    is_other = [line["fate"] == ACCEPTED and row is not None and _place(line) != _place(row) for line in lines]
+    found = [line | {"fate": other} if differs else line for line, differs in zip(lines, is_other, strict=True)]
+    return sorted(found, key=lambda line: line["fate"] != ACCEPTED)
+
+
+def _place(row: Facts) -> tuple[str, int]:
+    return row["source_file"], row["line_number"]
 
 
 def fate_of(spark: SparkSession, settings: Settings, line: LineId) -> Facts:
@@ -93,9 +113,9 @@ def fate_of(spark: SparkSession, settings: Settings, line: LineId) -> Facts:
 
 
 def lines_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str, days: Sequence[date]) -> list[Facts]:
-    """Where the lines of an event stand: the accepted one, its repeats, and those that wait."""
+    """Where the lines of an id stand: those that were accepted, their repeats, and those that wait."""
     places = [
-        (silver_table(feed).name, is_accepted(feed, event_id, days), ACCEPTED),
+        (accepted_table(feed).name, is_accepted(feed, event_id, days), ACCEPTED),
         (DUPLICATES.name, _key_of(feed, event_id), REPEATED),
         (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "waiting"), WAITING),
         (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "quarantine"), QUARANTINED),

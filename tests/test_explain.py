@@ -21,7 +21,7 @@ from ml.artifact import model_path, save_model
 from ml.features import FEATURES
 from risklake.dispositions import close
 from risklake.explain import Explanation, explain
-from risklake.explain_lines import ACCEPTED, QUARANTINED, REPEATED
+from risklake.explain_lines import ACCEPTED, OTHER_EVENT, OTHER_VERSION, QUARANTINED, REPEATED
 from risklake.explain_page import page
 from spark_jobs import pipeline
 from tests.conftest import transaction_line
@@ -37,6 +37,11 @@ def model() -> Any:
     return models.fit(models.build_models(7)["logistic_regression"], frame, frame["txn_count_5m"] > 4)
 
 
+def user_line(source: str) -> str:
+    known = {"name": "Siti", "email": "siti@mail.id", "phone_number": "+62 812 3456 789", "created_date": "2024-03-01"}
+    return json.dumps({"user_id": "u9", "source": source} | known)
+
+
 @pytest.fixture(scope="module")
 def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.TempPathFactory, model: Any) -> Settings:
     """A lake with a burst of three payments, one of which came twice, a rejected line and a promoted model."""
@@ -48,6 +53,12 @@ def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.Te
     other = transaction_line("other", user_id="u2", event_time="2026-01-05T10:01:00Z")
     lines = [before, other, *burst, burst[2], transaction_line("bad", amount="a lot")]
     land_lines(lines, settings.local_path("inbox", "transactions"), "a.jsonl")
+    # An id that comes again after more than a week is another event.
+    for name, day in (("b.jsonl", 25), ("c.jsonl", 5)):
+        again = transaction_line("twice", user_id="u9", event_time=f"2026-01-{day:02}T10:00:00Z")
+        land_lines([again], settings.local_path("inbox", "transactions"), name)
+        pipeline.run(spark, settings, continuous=False)
+    land_lines([user_line("a"), user_line("b"), user_line("b")], settings.local_path("inbox", "users"), "u.jsonl")
     pipeline.run(spark, settings, continuous=False)
     close(spark, settings, "e2", "fraud", "called the holder")
     save_model(model_path(settings.local_path("models"), "logistic_regression", "2026-01-05"), model, {"name": "x"})
@@ -128,6 +139,34 @@ def test_a_rejected_line_is_explained_by_its_place(spark: SparkSession, flagged:
     assert "a lot" not in line["text"]
     assert "a lot" in explain(spark, flagged, "transactions/a.jsonl:7", raw=True).lines[0]["text"]
     assert explain(spark, flagged, "transactions/a.jsonl:6").event == explain(spark, flagged, "e2").event
+
+
+def test_of_two_events_of_one_id_the_latest_is_explained_or_that_of_the_line(
+    spark: SparkSession, flagged: Settings
+) -> None:
+    def fates(asked: str) -> list[tuple[str, str]]:
+        found = explain(spark, flagged, asked)
+        assert found.event is not None
+        assert found.event["source_file"] == found.lines[0]["source_file"]
+        assert window(found, "5 minutes")["events"][0]["event_time"] == found.event["event_time"]
+        return [(line["fate"], line["source_file"]) for line in found.lines]
+
+    assert fates("twice") == [(ACCEPTED, "b.jsonl"), (OTHER_EVENT, "c.jsonl")]
+    assert fates("transactions/c.jsonl:1") == [(ACCEPTED, "c.jsonl"), (OTHER_EVENT, "b.jsonl")]
+
+
+def test_a_line_of_a_reference_feed_is_explained_as_the_version_that_it_is(
+    spark: SparkSession, flagged: Settings
+) -> None:
+    found = explain(spark, flagged, "users/u.jsonl:1")
+    assert found.event is not None
+    assert (found.event["source"], found.event["is_current"]) == ("a", False)
+    assert [(line["fate"], line["line_number"]) for line in found.lines] == [
+        (ACCEPTED, 1), (OTHER_VERSION, 2), (REPEATED, 3),
+    ]  # fmt: skip
+    repeated = explain(spark, flagged, "users/u.jsonl:3")
+    assert repeated.event is not None
+    assert repeated.event["source"] == "b"
 
 
 @pytest.mark.parametrize("asked", ["nothing", "transactions/a.jsonl:99", "transactions/a.jsonl", "' or 1=1 --"])
