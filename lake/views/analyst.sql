@@ -17,7 +17,7 @@ select
     f.txn_count_5m, f.amount_sum_5m, f.distinct_merchants_5m, f.distinct_countries_5m, f.seconds_since_previous,
     f.country_changed
 from silver.transactions t
-left join features.user_5m f on t.event_id = f.event_id;
+left join features.user_5m f on t.event_id = f.event_id and t.event_time = f.event_time;
 
 -- needs: features.user_windows
 create or replace view analyst.user_windows as
