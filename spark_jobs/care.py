@@ -38,10 +38,15 @@ def care(
     """Care for every table that the streams write, one after the other, after letting go what has outlived its time.
 
     Safe beside running streams, if it runs in the same program as they do: compaction changes no row, and what else
-    rewrites a table waits for it (`storage.alone`). A kill at any moment costs nothing but the work.
+    rewrites a table waits for it (`storage.alone`). A kill at any moment costs nothing but the work. Where old lines
+    cannot be let go, all else is done first, and then the error is raised.
     """
     today = today or datetime.now(UTC).date()
-    expired = expire(spark, settings, today)
+    failure: Exception | None = None
+    try:
+        expired = expire(spark, settings, today)
+    except Exception as error:
+        expired, failure = {}, error
     names = [name for name in storage.tables_on_disk(spark, settings) if name in TABLES]
     done = []
     for number, name in enumerate(names, start=1):
@@ -51,6 +56,8 @@ def care(
             done.append(_care_for(spark, settings, name, today, expired.get(name, 0)))
         if report:
             report(number, len(names))
+    if failure:
+        raise failure
     return done
 
 

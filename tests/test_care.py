@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from lake import storage
+from lake.catalog import UNKNOWN_FIELDS
 from lake.errors import SchemaError, SettingError, UsageError
 from lake.settings import Settings, load_settings
 from risklake.reset import affected, drop
@@ -74,6 +77,37 @@ def test_a_file_that_changes_after_it_was_counted_is_named_and_stays(
     assert status.feeds["transactions"].changed_files == 1
     assert file.exists()
     assert take_inventory(spark, settings).lines("transactions") == 1
+
+
+def test_rows_that_are_appended_while_others_are_deleted_stop_neither(spark: SparkSession, settings: Settings) -> None:
+    name, now = UNKNOWN_FIELDS.name, datetime.now(UTC)
+    storage.ensure_tables(spark, settings, [name])
+
+    def append(field: str) -> None:
+        row = spark.createDataFrame([("transactions", field, 1, now)], UNKNOWN_FIELDS.schema)
+        storage.append(row, settings, name)
+
+    for number in range(3):
+        append(f"old{number}")
+    appending = threading.Thread(target=lambda: [append(f"new{number}") for number in range(12)])
+    appending.start()
+    deleted = [storage.delete_where(spark, settings, name, f"field = 'old{number}'") for number in range(3)]
+    appending.join()
+    assert deleted == [1, 1, 1]
+    assert storage.read(spark, settings, name).where("field like 'new%'").count() == 12
+
+
+def test_care_goes_on_after_a_failed_expiry_and_then_tells_of_it(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> dict[str, int]:
+        raise OSError("the disk is read-only")
+
+    done: list[float] = []
+    monkeypatch.setattr("spark_jobs.care.expire", failing)
+    with pytest.raises(OSError, match="read-only"):
+        care(spark, settings, lambda number, total: done.append(number))
+    assert done
 
 
 def test_lines_of_files_that_no_stream_has_taken_are_pending_not_lost(

@@ -86,7 +86,8 @@ def append(rows: DataFrame, settings: Settings, name: str, transaction: Transact
     writer = writer.option("maxRecordsPerFile", MOST_ROWS_A_FILE)
     if transaction:
         writer = writer.option("txnAppId", transaction.application).option("txnVersion", transaction.version)
-    writer.save(settings.table_path(name))
+    with alone(settings, _additions(name)):
+        writer.save(settings.table_path(name))
 
 
 def replace_where(rows: DataFrame, settings: Settings, name: str, condition: str) -> None:
@@ -121,7 +122,7 @@ def merge_changes(
         .merge(rows.select(known).alias("new"), f"({within}) and {same_key}" if within else same_key)
         .whenMatchedUpdate(differs, {column: f"new.{column}" for column in known if column not in table.keys})
     )
-    with alone(settings, name):
+    with _changing(settings, name):
         (merge.whenNotMatchedInsertAll() if insert else merge).execute()
 
 
@@ -135,13 +136,13 @@ def delete_matching(
     columns = on or TABLES[name].keys
     same_key = " and ".join(f"old.{column} = gone.{column}" for column in columns)
     target = DeltaTable.forPath(rows.sparkSession, settings.table_path(name)).alias("old")
-    with alone(settings, name):
+    with _changing(settings, name):
         target.merge(rows.select(*columns).alias("gone"), f"({within}) and {same_key}").whenMatchedDelete().execute()
 
 
 def delete_where(spark: SparkSession, settings: Settings, name: str, condition: str) -> int:
     """Delete the rows that meet a condition; gives their number."""
-    with alone(settings, name):
+    with _changing(settings, name):
         rows = read(spark, settings, name).where(condition).count()
         if rows:
             DeltaTable.forPath(spark, settings.table_path(name)).delete(condition)
@@ -152,7 +153,7 @@ def update_where(
     spark: SparkSession, settings: Settings, name: str, condition: Column, changes: Mapping[str, Column]
 ) -> int:
     """Change columns of the rows that meet a condition; gives their number."""
-    with alone(settings, name):
+    with _changing(settings, name):
         rows = read(spark, settings, name).where(condition).count()
         if rows:
             DeltaTable.forPath(spark, settings.table_path(name)).update(condition, dict(changes))
@@ -180,6 +181,22 @@ def alone(settings: Settings, name: str) -> Iterator[None]:
         lock = _LOCKS.setdefault(settings.path(name), threading.RLock())
     with lock:
         yield
+
+
+@contextmanager
+def _changing(settings: Settings, name: str) -> Iterator[None]:
+    """Keep other threads of this program from rewriting a table, and from adding rows to it.
+
+    Delta gives up a change of rows if a file comes meanwhile that it might have had to read, so retention would fail
+    beside each running stream. Compaction is not disturbed by it, and may take long, so that whoever adds rows does not
+    wait for that.
+    """
+    with alone(settings, name), alone(settings, _additions(name)):
+        yield
+
+
+def _additions(name: str) -> str:
+    return f"additions to {name}"
 
 
 _GUARD = threading.Lock()
