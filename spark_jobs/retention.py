@@ -174,5 +174,5 @@ def _delete_files(spark: SparkSession, settings: Settings, feeds: list[Feed], be
                 (settings.local_path("inbox", feed.name) / row["source_file"]).unlink(missing_ok=True)
         folder = settings.local_path(ARCHIVE, feed.name)
         for day in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if day.name < str(before):
+            if day.is_dir() and day.name < str(before):
                 shutil.rmtree(day)

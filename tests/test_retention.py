@@ -77,6 +77,8 @@ def aged(
     target = settings.local_path("archive", "transactions", str(last_day(spark, settings)), archived.name)
     target.parent.mkdir(parents=True)
     archived.rename(target)
+    # As a file manager leaves one in each folder that it shows.
+    (target.parent.parent / ".DS_Store").touch()
     land([transaction("new", event_time="2026-01-05T00:00:00Z")], "new.jsonl")
     status = drain(spark, settings)
     assert status.is_consistent, status.as_dict()
@@ -133,7 +135,7 @@ def test_what_has_outlived_its_time_goes_from_everywhere_and_a_kill_at_any_write
     kept_rows = {"bronze.transactions": 1, "silver.transactions": 1, USER_5M.name: 1, USER_WINDOWS.name: 5}
     assert left == dict.fromkeys(TABLES, 0) | kept_rows
     assert storage.read(spark, aged, "bronze.users").count() == 1
-    assert list(aged.local_path("archive", "transactions").iterdir()) == []
+    assert [file.name for file in aged.local_path("archive", "transactions").iterdir()] == [".DS_Store"]
     assert {file.name for file in aged.local_path("inbox", "transactions").iterdir()} == {"new.jsonl", "waiting.jsonl"}
     # An event that comes again after its time is a new one.
     land([transaction("old0", event_time="2024-01-05T10:00:00Z")], "again.jsonl")
