@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from lake import storage
 from lake.catalog import UNKNOWN_FIELDS
 from lake.errors import SchemaError, SettingError, UsageError
 from lake.settings import Settings, load_settings
+from lake.storage import tables
 from risklake.reset import affected, drop
 from spark_jobs import pipeline
 from spark_jobs.care import MANY_FILES, care, crowded
@@ -95,6 +97,31 @@ def test_rows_that_are_appended_while_others_are_deleted_stop_neither(spark: Spa
     appending.join()
     assert deleted == [1, 1, 1]
     assert storage.read(spark, settings, name).where("field like 'new%'").count() == 12
+
+
+def test_a_compacted_file_holds_no_more_rows_than_an_appended_one_and_is_not_rewritten_for_ever(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, now = UNKNOWN_FIELDS.name, datetime.now(UTC)
+    storage.ensure_tables(spark, settings, [name])
+    for part in range(12):
+        rows = [("transactions", f"field{part}_{number}", 1, now) for number in range(100)]
+        storage.append(spark.createDataFrame(rows, UNKNOWN_FIELDS.schema).coalesce(1), settings, name)
+    monkeypatch.setattr(tables, "MOST_ROWS_A_FILE", 500)
+
+    def rows_by_file() -> dict[str, int]:
+        rows = storage.read(spark, settings, name).withColumn("file", F.input_file_name())
+        return {row["file"]: row["count"] for row in rows.groupBy("file").count().collect()}
+
+    # The first time rows of small files look larger than they are.
+    for _ in range(2):
+        storage.compact(spark, settings, name)
+    files = rows_by_file()
+    assert len(files) < 12
+    assert max(files.values()) <= 500
+    assert sum(files.values()) == 1200
+    storage.compact(spark, settings, name)
+    assert rows_by_file() == files
 
 
 def test_care_goes_on_after_a_failed_expiry_and_then_tells_of_it(
