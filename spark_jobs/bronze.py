@@ -94,12 +94,11 @@ def _in_own_folder(spark: SparkSession, settings: Settings) -> Column:
     return is_feed & (F.col("path") == F.concat(F.lit(f"{inbox}/"), last_two))
 
 
-def empty_file_entries(files: list[tuple[str, datetime]], bronze_rows: DataFrame) -> DataFrame:
-    """One entry (schema `OUTPUT`) for each file without a byte (name, modification time) that bronze does not hold."""
-    found = [(None, None, name, 0, modified, EMPTY_FILE, None) for name, modified in files]
-    known = bronze_rows.where("line_number = 0").select("source_file")
-    entries = bronze_rows.sparkSession.createDataFrame(found, OUTPUT)
-    return entries.join(known, on="source_file", how="left_anti").select(OUTPUT.names)
+def empty_file_entries(spark: SparkSession, files: list[tuple[str, datetime]]) -> DataFrame:
+    """One entry (schema `OUTPUT`) for each file without a byte (name, modification time)."""
+    return spark.createDataFrame(
+        [(None, None, name, 0, modified, EMPTY_FILE, None) for name, modified in files], OUTPUT
+    )
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
@@ -123,6 +122,9 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
 
 
 def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
+    # Empty files that stay in the inbox, by feed: looking for them each time would cost more than all new lines.
+    entered: dict[str, set[str]] = {feed: set() for feed in FEEDS}
+
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
         transaction = Transaction(storage.query_id(spark, settings, QUERY), batch_id)
@@ -131,7 +133,7 @@ def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
         arrived_us = listed[0]["arrived_us"] if listed else int(datetime.now(UTC).timestamp() * 1_000_000)
         files = dict(_by_feed(listed))
         for feed in FEEDS.values():
-            entries = _entries(spark, settings, feed, files.get(feed.name, []))
+            entries = _entries(spark, settings, feed, files.get(feed.name, []), entered[feed.name])
             if entries is not None:
                 storage.append(arrived(entries, arrived_us), settings, bronze_table(feed).name, transaction)
 
@@ -147,23 +149,41 @@ def _by_feed(files: list[Row]) -> Iterator[tuple[str, list[Row]]]:
         yield name, sorted(rows, key=lambda row: (row["modified_us"], row["path"]))
 
 
-def _entries(spark: SparkSession, settings: Settings, feed: Feed, files: list[Row]) -> DataFrame | None:
+def _entries(
+    spark: SparkSession, settings: Settings, feed: Feed, files: list[Row], entered: set[str]
+) -> DataFrame | None:
     """The lines of a feed's new files, None if there are none. The feed's table is made with the first of them."""
-    # Spark's file source counts a file without a byte as read, and gives no row for it.
-    listed = storage.empty_files(spark, settings.path("inbox", feed.name))
-    empty = [(name, modified) for name, modified in listed if is_visible(name)]
+    empty = _new_empty_files(spark, settings, feed, entered)
     if not files and not empty:
         return None
-    table = bronze_table(feed).name
-    storage.ensure_tables(spark, settings, [table])
+    storage.ensure_tables(spark, settings, [bronze_table(feed).name])
     entries = []
     if files:
         modified = F.timestamp_micros("modified_us").alias("modificationTime")
         paths = spark.createDataFrame([(row["path"], row["length"], row["modified_us"]) for row in files], _LISTED)
         entries.append(lines(paths.select("path", "length", modified)))
     if empty:
-        entries.append(empty_file_entries(empty, storage.read(spark, settings, table)))
+        entries.append(empty_file_entries(spark, empty))
     return reduce(DataFrame.unionByName, entries)
+
+
+def _new_empty_files(
+    spark: SparkSession, settings: Settings, feed: Feed, entered: set[str]
+) -> list[tuple[str, datetime]]:
+    """The files without a byte (name, modification time) that bronze does not hold; those it holds become `entered`.
+
+    Spark's file source counts such a file as read, and gives no row for it. What is only written does not count as
+    entered: of a micro-batch that is done again, Delta ignores all that is written.
+    """
+    found = [file for file in storage.empty_files(spark, settings.path("inbox", feed.name)) if is_visible(file[0])]
+    names = [name for name, _ in found if name not in entered]
+    table = bronze_table(feed).name
+    if names and storage.exists(spark, settings, table):
+        held = storage.read(spark, settings, table).where(
+            F.col("source_file").isin(names) & (F.col("line_number") == 0)
+        )
+        entered.update(row["source_file"] for row in held.select("source_file").collect())
+    return [(name, modified) for name, modified in found if name not in entered]
 
 
 if __name__ == "__main__":

@@ -136,6 +136,28 @@ def test_draining_again_and_replaying_a_file_under_another_name_adds_only_duplic
     assert {name: content(spark, settings, name) for name in before} == before
 
 
+def test_an_empty_file_that_stays_in_the_inbox_is_entered_once_and_costs_later_micro_batches_nothing(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path]
+) -> None:
+    one_by_one = replace(settings, max_files_per_trigger=1)
+    for number in range(3):
+        land(["bad"], f"{number}.jsonl", feed="users")
+    empty = land([], "empty.jsonl")
+    pipeline.run(spark, one_by_one, continuous=False, jobs=["bronze"])
+    log = Path(settings.table_path("bronze.transactions")) / "_delta_log"
+    # The table is made, and the file is entered.
+    assert len(list(log.glob("*.json"))) == 2
+    # Another comes while a micro-batch is done again, which has written its lines already.
+    land(["bad"], "last.jsonl")
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze"])
+    for noted in settings.local_path("checkpoints", "bronze", "commits").iterdir():
+        noted.unlink()
+    land([], "new.jsonl")
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze"])
+    rows = storage.read(spark, settings, "bronze.transactions").orderBy("source_file").collect()
+    assert [row["source_file"] for row in rows] == [empty.name, "last.jsonl", "new.jsonl"]
+
+
 def test_a_micro_batch_that_is_done_twice_writes_once(
     spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
 ) -> None:
