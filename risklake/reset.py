@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lake.catalog import FILES, RETENTION
+from lake.catalog import FILES, RETENTION, UNKNOWN_FIELDS
 from lake.errors import UsageError
 from lake.lease import leases
 from lake.settings import Settings
@@ -17,8 +17,9 @@ REBUILT = ("bronze", "silver", "features", "alerts", "marts")
 LOWEST = REBUILT[0]
 # Whoever writes one of them.
 JOBS = (*REBUILT, user_windows.JOB)
-# What was counted in the inbox, and what has expired since, is counted anew with the files that are there.
-_COUNTED_WITH_LOWEST = (FILES.name, RETENTION.name)
+# What was counted in the inbox, and what has expired since, is counted anew with the files that are there; unknown
+# fields are counted by silver.
+_COUNTED_WITH = {"bronze": (FILES.name, RETENTION.name), "silver": (UNKNOWN_FIELDS.name,)}
 
 
 def affected(settings: Settings, layer: str) -> list[Path]:
@@ -32,9 +33,8 @@ def affected(settings: Settings, layer: str) -> list[Path]:
     ]
     # A kill in between leaves tables without checkpoints, which the next start refuses by name; the other way round
     # it would go on from an old offset, and lines would be missing.
-    tables = [settings.local_path(name) for name in layers]
-    if layer == LOWEST:
-        tables = [*(settings.local_path(*name.split(".")) for name in _COUNTED_WITH_LOWEST), *tables]
+    counted = [name for layer in layers for name in _COUNTED_WITH.get(layer, ())]
+    tables = [settings.local_path(*name.split(".")) for name in (*counted, *layers)]
     return folders + [folder for folder in tables if folder.is_dir()]
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
 
 from lake import storage
-from lake.catalog import DUPLICATES, QUARANTINE, UNKNOWN_FIELDS
+from lake.catalog import DUPLICATES, ORPHANS, QUARANTINE, UNKNOWN_FIELDS
 from lake.feed import Feed
 from lake.feed_tables import accepted_table, bronze_table, history_table, silver_table
 from lake.feeds import FEEDS
@@ -73,6 +73,9 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
     def start(continuous: bool) -> StreamingQuery:
         tables = {silver_table(feed).name, accepted_table(feed).name}
         storage.require_matching_checkpoint(spark, settings, query(feed), sorted(tables))
+        # Other feeds write these too; it may be that no line of this one was accepted.
+        shared = [QUARANTINE.name, DUPLICATES.name, ORPHANS.name]
+        storage.require_matching_checkpoint(spark, settings, query(feed), shared, only=f"feed = '{feed.name}'")
         lines = storage.read_stream(spark, settings, bronze_table(feed).name, continuous=continuous)
         # In the plan of the stream, which is analysed once, not in that of each micro-batch: it is long.
         rows = typed(lines, feed, masking_key(settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -203,18 +204,31 @@ def test_a_lost_checkpoint_is_refused_with_the_way_out(
 ) -> None:
     from risklake.reset import affected, drop
 
-    land(shuffled_events(transaction, 5))
+    land([*shuffled_events(transaction, 4), transaction("drifted", loyalty="gold")])
     before = drain(spark, settings)
     drop(settings, [settings.local_path("checkpoints", "silver_transactions")])
     with pytest.raises(CheckpointError, match="risklake reset --layer silver"):
         pipeline.run(spark, settings, continuous=False)
     gone = affected(settings, "silver")
-    assert [folder.name for folder in gone if folder.parent.name != "checkpoints"] == ["silver", "features", "alerts"]
+    assert [folder.name for folder in gone if folder.parent.name != "checkpoints"] == [
+        "unknown_fields", "silver", "features", "alerts",
+    ]  # fmt: skip
     drop(settings, gone)
     after = drain(spark, settings)
     assert after.is_consistent
+    assert after.unknown_fields == before.unknown_fields == {"transactions.loyalty": 1}
     assert after.as_dict()["feeds"] == before.as_dict()["feeds"]
     assert after.features["user_5m"].rows == 5
+
+
+def test_a_lost_checkpoint_is_refused_where_no_line_was_accepted(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path]
+) -> None:
+    land(["bad"])
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze", "silver"])
+    shutil.rmtree(settings.local_path("checkpoints", "silver_transactions"))
+    with pytest.raises(CheckpointError, match=r"silver\.quarantine has been written"):
+        pipeline.run(spark, settings, continuous=False, jobs=["silver"])
 
 
 def test_whoever_drains_needs_the_key_of_the_lake(spark: SparkSession, settings: Settings) -> None:
