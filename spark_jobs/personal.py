@@ -27,6 +27,8 @@ from spark_jobs.personal_patterns import (
 
 EMAIL_KIND, CARD_KIND, PHONE_KIND = "email", "card", "phone"
 _TOKEN_DIGITS = 32
+# No phone number is a number of JSON.
+_BARE_TOKEN = f"-?{CARD_KIND}_[0-9a-f]{{{_TOKEN_DIGITS}}}"
 # What `str.strip` takes off.
 _WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 
@@ -86,6 +88,19 @@ def masked_identifiers(texts: Sequence[Column], key: bytes) -> Column:
     """`mask_identifier` of each text, as an array in their order; null where none of them is personal data."""
     may_hold = reduce(Column.__or__, (_false_if_null(_holds_email(t) | t.rlike(CARD_ALONE)) for t in texts))
     return F.when(may_hold, F.transform(F.array(*texts), lambda text: mask_identifier(text, key)))
+
+
+def with_quoted_tokens(document: Column) -> Column:
+    """JSON that went through `mask_free_text`, with quotes around tokens in the place of numbers without quotes."""
+    # Text holds no such characters in JSON. Without the quotes inside of them, every second part is a text.
+    plain = F.replace(F.replace(document, F.lit(r"\\"), F.lit("\x01")), F.lit(r"\""), F.lit("\x02"))
+    parts = F.transform(
+        F.split(plain, '"', -1),
+        lambda part, place: F.when(place % 2 == 0, F.regexp_replace(part, _BARE_TOKEN, '"$0"')).otherwise(part),
+    )
+    joined = F.array_join(parts, '"')
+    quoted = F.replace(F.replace(joined, F.lit("\x02"), F.lit(r"\"")), F.lit("\x01"), F.lit(r"\\"))
+    return F.when(document.rlike(rf"[:,\[]{_BARE_TOKEN}[,}}\]]"), quoted).otherwise(document)
 
 
 def holds_personal(text: Column) -> Column:

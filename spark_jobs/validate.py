@@ -12,7 +12,7 @@ from lake.codes import countries, currencies
 from lake.feed import MONEY, Feed, Field, Kind
 from spark_jobs.amounts import amount_currency, amount_fault, amount_value
 from spark_jobs.dates import time_fault, time_value
-from spark_jobs.personal import masked_identifiers, masked_texts, token
+from spark_jobs.personal import masked_identifiers, masked_texts, token, with_quoted_tokens
 from spark_jobs.reasons import (
     EARLIEST,
     EARLIEST_WRITTEN,
@@ -78,7 +78,7 @@ def _masked_together(feed: Feed, key: bytes) -> dict[str, Column]:
 
 def masked_rest() -> Column:
     """The undeclared fields of lines that have taken the `steps`, personal data in them as tokens."""
-    return F.coalesce(F.element_at(_TEXTS, -1), F.col("rest"))
+    return F.coalesce(with_quoted_tokens(F.element_at(_TEXTS, -1)), F.col("rest"))
 
 
 def _check(field: Field, feed: Feed, key: bytes) -> Checked:

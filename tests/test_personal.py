@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from pyspark.sql import Column, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from spark_jobs.personal import holds_personal, mask_free_text, mask_identifier, token
+from spark_jobs.personal import holds_personal, mask_free_text, mask_identifier, token, with_quoted_tokens
 from tests.tokens import KEY, bare, filled, python_token
 
 TEXT = StructType([StructField("text", StringType())])
@@ -142,6 +144,23 @@ def test_null_stays_null_and_holds_nothing(masked: dict[str | None, Row]) -> Non
 def test_what_is_masked_holds_nothing_personal_any_more(spark: SparkSession) -> None:
     rows = rows_of(spark, [filled(template) for template in MASKED.values()], holds=holds_personal(F.col("text")))
     assert [row["text"] for row in rows if row["holds"]] == []
+
+
+def test_a_card_number_without_quotes_becomes_a_text_of_json_and_texts_stay_as_they_are(spark: SparkSession) -> None:
+    card = python_token("4111111111111111", "card")
+    documents = {
+        '{"a":4111111111111111}': {"a": card},
+        '{"a":[1,4111111111111111,{"b":-4111111111111111}]}': {"a": [1, card, {"b": f"-{card}"}]},
+        r'{"a":"say \"x:4111111111111111,","b":"\\","c":4111111111111111}': {
+            "a": f'say "x:{card},', "b": "\\", "c": card,
+        },
+        '{"a":"x:4111111111111111,"}': {"a": f"x:{card},"},
+        '{"a":4111111111111112}': {"a": 4111111111111112},
+    }  # fmt: skip
+    masked = with_quoted_tokens(mask_free_text(F.col("text"), KEY))
+    rows = rows_of(spark, [*documents, None], masked=masked)
+    assert [json.loads(row["masked"]) for row in rows[:-1]] == list(documents.values())
+    assert rows[-1]["masked"] is None
 
 
 def test_an_identifier_becomes_the_token_of_the_whole_or_stays(spark: SparkSession) -> None:

@@ -22,6 +22,7 @@ from spark_jobs.read_errors import EMPTY_FILE
 from spark_jobs.reasons import OF_FIELDS, OF_LINES, reasons
 from spark_jobs.typed import typed as typed_with_key
 from spark_jobs.verdicts import Extent, decided, extent_of, held_near, quarantine_rows
+from tests.tokens import python_token
 
 ARRIVED = datetime(2026, 1, 6, tzinfo=UTC)
 KEY = b"the masking key of this module"
@@ -116,6 +117,10 @@ TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
     "optional fields of null": (line(device_id=None, quantity=None), {"device_id": None, "quantity": None}),
     "a whole number with a point": (line(quantity=3.0), {"quantity": 3}),
     "an unknown field is kept": (line(loyalty={"tier": 2}), {"rest": '{"loyalty":{"tier":2}}'}),
+    "an unknown field that is a card number": (
+        line(loyalty=4111111111111111),
+        {"rest": f'{{"loyalty":"{python_token("4111111111111111", "card", KEY)}"}}'},
+    ),
     "a byte order mark": ("\ufeff" + line(), {"event_id": "e1"}),
     "a carriage return": (line() + "\r", {"event_id": "e1"}),
     "text in another script": (line(user_id="用户一"), {"user_id": "用户一"}),
