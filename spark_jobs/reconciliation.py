@@ -21,7 +21,7 @@ from spark_jobs import silver
 from spark_jobs.archive import archive_finished
 from spark_jobs.expired import Expired, expired
 from spark_jobs.feature_tables import FeatureTable, feature_tables
-from spark_jobs.inventory import Inventory, keep_inventory, take_inventory
+from spark_jobs.inventory import Inventory, keep_inventory, keep_taken, take_inventory, with_taken
 from spark_jobs.lag import NO_LAG, Lag, LagMeter
 from spark_jobs.parity import Parity, keep, measure
 from spark_jobs.standing import FRESH, NO_ROWS, accepted_orphans, sizes, tallies
@@ -158,6 +158,7 @@ def close_run(spark: SparkSession, settings: Settings, *, with_parity: bool = Fa
     May run beside the streams of the lake. Programs write the counts in turn.
     """
     status, inventory = _measured(spark, settings, keep_inventory, with_parity=with_parity)
+    keep_taken(spark, settings, inventory)
     if settings.finished_files == "archive":
         archive_finished(spark, settings, inventory)
     with turn(settings, INGESTION.name):
@@ -174,16 +175,17 @@ def _measured(
     """The status, measured again where something differs.
 
     Beside a running stream, a line that is just being released from the orphans stands in two places for a moment, and
-    what expires may go between two counts.
+    what expires may go between two counts. And a file may have changed, or gone, after bronze took it and before it was
+    counted.
     """
     status, inventory = _status(spark, settings, count_files, with_parity=with_parity)
     if status.has_difference:
-        status, inventory = _status(spark, settings, count_files, with_parity=with_parity)
+        status, inventory = _status(spark, settings, count_files, with_parity=with_parity, again=True)
     return status, inventory
 
 
 def _status(
-    spark: SparkSession, settings: Settings, count_files: CountFiles, *, with_parity: bool
+    spark: SparkSession, settings: Settings, count_files: CountFiles, *, with_parity: bool, again: bool = False
 ) -> tuple[Status, Inventory]:
     # In this order, so that what arrives meanwhile can only look like work on its way: each table is pinned before
     # those that are written from it are counted, and the files of the inbox are counted last.
@@ -200,6 +202,8 @@ def _status(
     lags = {name: meter.close() for name, meter in meters.items()}
     feature_lags = {name: meter.close() for name, meter in feature_meters.items()}
     inventory = count_files(spark, settings)
+    if again:
+        inventory = with_taken(spark, settings, inventory, versions)
 
     def pending(feed: Feed) -> int:
         return _not_in_bronze(spark, settings, feed, inventory, meters[feed.name].version, gone)

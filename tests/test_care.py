@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,6 +80,31 @@ def test_a_file_that_changes_after_it_was_counted_is_named_and_stays(
     assert status.feeds["transactions"].changed_files == 1
     assert file.exists()
     assert take_inventory(spark, settings).lines("transactions") == 1
+
+
+def test_files_that_change_or_go_between_bronze_and_their_first_count_are_named_and_no_line_looks_lost(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    lines = [transaction(f"e{number}") for number in range(4)]
+    gone, longer = land(lines[:2], "gone.jsonl"), land(lines[2:3], "longer.jsonl")
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze", "silver"])
+    gone.unlink()
+    longer.write_text("".join(line + "\n" for line in lines[2:]))
+    os.utime(longer, (0, 0))
+    status = close_run(spark, settings)
+    counts = status.feeds["transactions"]
+    assert (counts.lines, counts.bronze, counts.difference, counts.is_consistent) == (3, 3, 0, True)
+    assert sorted(status.changed_files) == ["transactions/gone.jsonl", "transactions/longer.jsonl"]
+    again = close_run(spark, settings)
+    assert again.feeds["transactions"].is_consistent
+    assert again.changed_files == ["transactions/longer.jsonl"]
+    # A file that is as bronze took it is believed, not bronze.
+    land([transaction("whole"), transaction("lost")], "b.jsonl")
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze", "silver"])
+    for name in ("bronze.transactions", "silver.transactions"):
+        lost = "line_number = 2 and source_file = 'b.jsonl'"
+        storage.delete_where(spark, settings, name, lost if name[0] == "b" else "event_id = 'lost'")
+    assert close_run(spark, settings).feeds["transactions"].difference == 1
 
 
 def test_rows_that_are_appended_while_others_are_deleted_stop_neither(spark: SparkSession, settings: Settings) -> None:

@@ -31,7 +31,13 @@ def start(spark: SparkSession, settings: Settings) -> Iterator[Start]:
         rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 1).load()
         started.append(
             storage.stream_batches(
-                rows, settings, write, query=query, continuous=True, every_seconds=0.1, **more  # type: ignore[arg-type]
+                rows,
+                settings,
+                write,
+                query=query,
+                continuous=True,
+                every_seconds=0.1,
+                **more,  # type: ignore[arg-type]
             )
         )
         return done, started[-1]
