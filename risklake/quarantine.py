@@ -17,9 +17,10 @@ from lake.catalog import QUARANTINE, RELEASES
 from lake.errors import InputError, UsageError
 from lake.feed_tables import bronze_table
 from lake.feeds import FEEDS
-from lake.inbox import land_blocks, land_lines
+from lake.inbox import CSV_SUFFIXES, land_blocks, land_lines
 from lake.lease import leases, turn
 from lake.settings import Settings
+from spark_jobs.csv_lines import csv_object
 
 _LINE = ["feed", "source_file", "line_number"]
 # No stream reads a name that begins with a dot.
@@ -87,26 +88,26 @@ def groups(rows: DataFrame) -> DataFrame:
 
 def raw_lines(spark: SparkSession, settings: Settings, rows: DataFrame) -> Iterator[tuple[LineId, list[str], str]]:
     """Each entry's id, codes and line as it came (from bronze, unmasked), in the order of files and lines."""
-    for name in sorted(row["feed"] for row in rows.select("feed").distinct().collect()):
-        chosen = rows.where((F.col("feed") == name) & (F.col("line_number") > 0))
-        stored = storage.read(spark, settings, bronze_table(FEEDS[name]).name)
-        lines = stored.select("source_file", "line_number", F.col("line").cast("binary").alias("line"))
-        joined = chosen.join(lines, on=["source_file", "line_number"], how="inner")
-        found = joined.select(*_LINE, F.col("reasons.code").alias("codes"), "line")
-        for row in found.orderBy("source_file", "line_number").toLocalIterator():
-            line = bytes(row["line"] or b"").decode("utf-8", errors="replace")
-            yield LineId(name, row["source_file"], row["line_number"]), row["codes"], line
+    for line_id, codes, line, _ in _stored(spark, settings, rows):
+        yield line_id, codes, line
 
 
 def export(spark: SparkSession, settings: Settings, rows: DataFrame, target: Path) -> int:
-    """Write lines that are not released yet to a file for mending, one JSON object each; gives their number."""
+    """Write lines that are not released yet to a file for mending, one JSON object each; gives their number.
+
+    A record of CSV becomes the line of JSON that says the same; one that does not fit its header stays, beside it.
+    """
     count = 0
 
     def blocks() -> Iterator[bytes]:
         nonlocal count
-        for line_id, codes, line in raw_lines(spark, settings, rows.where("released_at is null")):
+        for line_id, codes, line, header in _stored(spark, settings, rows.where("released_at is null")):
             count += 1
-            yield json.dumps({"id": str(line_id), "codes": codes, "line": line}, ensure_ascii=False).encode() + b"\n"
+            entry: dict[str, object] = {"id": str(line_id), "codes": codes, "line": line}
+            if header is not None:
+                as_json = csv_object(header, line)
+                entry |= {"header": header} if as_json is None else {"line": as_json}
+            yield json.dumps(entry, ensure_ascii=False).encode() + b"\n"
 
     land_blocks(blocks(), target)
     return count
@@ -116,7 +117,8 @@ def replay(spark: SparkSession, settings: Settings, fixed: Path) -> Replay:
     """Put the mended lines of an exported file into the inbox, each at most once.
 
     The original stays in quarantine, noted as released; the mended line is a new line with its own fate. Raises
-    `InputError` for a file of another form or for a line that is not in quarantine.
+    `InputError` for a file of another form, for a line that is not in quarantine, or for a record of CSV that is not
+    made a JSON object: its header does not come with it.
     """
     lines = dict(_read(fixed))
     with leases(settings, ["quarantine"]):
@@ -124,6 +126,7 @@ def replay(spark: SparkSession, settings: Settings, fixed: Path) -> Replay:
         _require_quarantined(spark, settings, list(lines))
         before = _released(spark, settings)
         new = {line_id: line for line_id, line in lines.items() if line_id not in before}
+        _require_json(new)
         files = {feed: _file_name(feed, new) for feed in sorted({line_id.feed for line_id in new})}
         if new:
             # Written under hidden names, noted, then shown: a replay that is cut off is undone before the note, and
@@ -139,6 +142,43 @@ def replay(spark: SparkSession, settings: Settings, fixed: Path) -> Replay:
             for feed, name in files.items():
                 _show(settings.local_path("inbox", feed), name)
     return Replay(len(new), len(lines) - len(new), [f"{feed}/{name}" for feed, name in files.items()])
+
+
+def _stored(
+    spark: SparkSession, settings: Settings, rows: DataFrame
+) -> Iterator[tuple[LineId, list[str], str, str | None]]:
+    """Each entry's id, codes, line and header (of CSV), in the order of files and lines."""
+    for name in sorted(row["feed"] for row in rows.select("feed").distinct().collect()):
+        chosen = rows.where((F.col("feed") == name) & (F.col("line_number") > 0))
+        stored = storage.read(spark, settings, bronze_table(FEEDS[name]).name)
+        texts = [F.col(column).cast("binary").alias(column) for column in ("line", "header")]
+        joined = chosen.join(
+            stored.select("source_file", "line_number", *texts), on=["source_file", "line_number"], how="inner"
+        )
+        found = joined.select(*_LINE, F.col("reasons.code").alias("codes"), "line", "header")
+        for row in found.orderBy("source_file", "line_number").toLocalIterator():
+            header = None if row["header"] is None else _text(row["header"])
+            yield LineId(name, row["source_file"], row["line_number"]), row["codes"], _text(row["line"]), header
+
+
+def _text(content: bytes | None) -> str:
+    return bytes(content or b"").decode("utf-8", errors="replace")
+
+
+def _require_json(lines: dict[LineId, str]) -> None:
+    for line_id, line in sorted(lines.items()):
+        if line_id.source_file.endswith(CSV_SUFFIXES) and not _is_object(line):
+            raise InputError(
+                f"{line_id} is a record of CSV, and its header does not come with it: nothing was replayed. "
+                'Write `line` as a JSON object, such as {"user_id": "u1", …}'
+            )
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _finish_cut_off(spark: SparkSession, settings: Settings) -> None:
@@ -165,7 +205,8 @@ def _file_name(feed: str, lines: dict[LineId, str]) -> str:
 def _read(fixed: Path) -> Iterator[tuple[LineId, str]]:
     if not fixed.is_file():
         raise UsageError(f"There is no file {fixed}. `risklake quarantine export FILE` writes one to mend")
-    for number, text in enumerate(fixed.read_text(encoding="utf-8").splitlines(), start=1):
+    # Other ends of lines, such as U+2028, may stand in a line.
+    for number, text in enumerate(fixed.read_text(encoding="utf-8").split("\n"), start=1):
         if not text.strip():
             continue
         try:
