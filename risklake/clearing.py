@@ -26,6 +26,7 @@ class Clearing:
         self._maybe = _pattern(person.maybe)
         self._in_json, self._in_words = _pattern(person.in_json), _pattern(person.in_words)
         self._word, self._own_word = _pattern(person.distinctive), _pattern(person.as_word)
+        self._phone_as_number = _pattern(person.phone_as_number)
         self._contacts, self._names = _pattern(person.contacts), _pattern(person.names)
         self._kept_or_word = _pattern(f"{kept}|({person.distinctive})" if person.distinctive else "")
         self._kept_or_value = _pattern(f"{kept}|({person.as_value})")
@@ -46,7 +47,9 @@ class Clearing:
         cleared = self._in_json.sub(rb'\g<1>"' + self._token + b'"', line)
         cleared = self._in_words.sub(rb"\g<1>" + self._token, cleared)
         cleared = self._replaced(self._kept_or_word, cleared, self._token)
-        without = self._contacts.sub(self._gone, cleared)
+        # Without quotes the line would be JSON no more.
+        without = self._phone_as_number.sub(rb'\g<1>"' + self._gone + b'"', cleared)
+        without = self._contacts.sub(self._gone, without)
         if self._own.search(cleared) or without != cleared:
             without = self._replaced(self._kept_or_value, without, b'"' + self._token + b'"')
             without = self._sentence.sub(lambda found: found[1] + self._own_word.sub(self._token, found[2]), without)
@@ -108,8 +111,8 @@ def _unquoted(cell: bytes) -> bytes:
 
 
 def _pattern(text: str, flags: int = 0) -> re.Pattern[bytes]:
-    # Nothing to look for is found nowhere.
-    return re.compile(_bytes(text or r"(?!)"), flags)
+    # Nothing to look for is found nowhere; replacements may name a group all the same.
+    return re.compile(_bytes(text or r"(?!)()"), flags)
 
 
 def _bytes(text: str) -> bytes:

@@ -4,8 +4,8 @@ An id may be a number or a word that stands in many places and means something e
 
 - in a field or column that refers to users, as the whole value;
 - as a word of any text, where it is distinctive: with both a letter and a digit, or an e-mail address;
-- in what is the person's own (a line or row that refers to the person), as the whole value of a field that no feed
-  declares, and as a word of a reason, note or message.
+- in what is the person's own (a line or row that refers to the person), as the whole value of free text or of a field
+  that no feed declares, and as a word of a reason, note or message.
 
 It never counts as the name of a field, as an amount, a time or the id of something else, or as a part of a word. E-mail
 addresses (in any letter case) and phone numbers count in all text, names in the person's own.
@@ -27,7 +27,7 @@ _FIELDS = [field for feed in FEEDS.values() for field in feed.fields]
 # Fields, and columns of the same name, that say which user is meant.
 USER_FIELDS = sorted({USERS.key, *(field.name for field in _FIELDS if field.refers_to == USERS.name)})
 
-# What people may write in a field that stands after an escape of JSON, as in "\nu1", begins a word.
+# A word may follow an escape of JSON, as in "\nu1".
 _ESCAPED = r"(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})"
 _NO_KEY = r'(?!\\?"\s*:)'
 STRING = r'"(?:[^"\\]|\\.)*"'
@@ -106,6 +106,12 @@ class Person:
         if phones:
             found.append(rf"(?:(?<![\w.])|{_ESCAPED})(?:{any_of(phones)})(?!\w|\.\d)")
         return "|".join(found)
+
+    @property
+    def phone_as_number(self) -> str:
+        """A phone number that JSON holds as a number; the first group is all before it. Empty where none is known."""
+        phones = [word for word in self.everywhere if word.isdecimal()]
+        return rf'((?<!\\)"\s*:\s*)(?:{any_of(phones)})(?=\s*[,}}\]])' if phones else ""
 
     @property
     def names(self) -> str:

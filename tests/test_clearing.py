@@ -86,6 +86,14 @@ def test_mail_goes_in_any_letter_case_and_a_longer_address_stays() -> None:
         assert cleared(other, "u1", **found) == other
 
 
+def test_a_phone_number_that_json_holds_as_a_number_becomes_a_text() -> None:
+    found = {"everywhere": ("62812345678",)}
+    line = '{"tel": 62812345678,"amount":62812345678.5,"note":"at 62812345678, or"}'
+    assert cleared(line, "u1", **found) == (
+        '{"tel": "forgotten","amount":62812345678.5,"note":"at forgotten, or"}'
+    )  # fmt: skip
+
+
 def test_a_name_goes_from_lines_of_the_person_only_and_never_from_names_of_fields() -> None:
     line = '{"user_id":"u1","name":"Al","Al":1,"email":"x","channel":"Al","title":"Al, Alan"}'
     assert cleared(line, "u1", own=("Al",)) == (
