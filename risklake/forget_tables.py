@@ -24,7 +24,6 @@ _NAMES_OF_FILES = ("source_file", "replay_file")
 # Columns of sentences about the row, and columns that hold what producers wrote.
 _SENTENCES = ("reason", "reasons", "note")
 _WRITTEN = {field.name for feed in FEEDS.values() for field in feed.fields if is_free_text(field)} | {"rest"}
-
 # Columns that name users beside other things.
 _TELLING = ("missing", "fired_on")
 
@@ -33,9 +32,13 @@ def clear_table(spark: SparkSession, settings: Settings, name: str, person: Pers
     """Take the person out of a table; gives the number of changed rows."""
     if name in _BRONZE:
         return _clear_lines(spark, settings, name, person)
-    condition, changes = _changes(storage.read(spark, settings, name), person)
+    rows = storage.read(spark, settings, name)
+    condition, changes = _changes(rows, person)
     if name in (f"silver.{USERS.name}", f"silver.{USERS.name}_history"):
-        changes |= {f.name: F.lit(GONE) for f in USERS.fields if f.personal} | {"rest": F.lit(None).cast("string")}
+        # Another user's row may only name the person.
+        others = ~_is_own(rows, person)
+        changes |= {f.name: F.when(others, F.col(f.name)).otherwise(GONE) for f in USERS.fields if f.personal}
+        changes["rest"] = F.when(others, changes["rest"])
     return storage.update_where(spark, settings, name, condition, changes) if changes else 0
 
 
@@ -80,8 +83,7 @@ def _cleared_line(line: bytes | None, header: bytes | None, clearing: Clearing) 
 def _changes(rows: DataFrame, person: Person) -> tuple[Column, dict[str, Column]]:
     """Which rows tell the person, and their columns without."""
     fields = [f for f in rows.schema.fields if "string" in f.dataType.simpleString() and f.name not in _NAMES_OF_FILES]
-    users = _users(rows)
-    is_own = _any([_is_one_of(column, [*person.ids, person.token]) for column in users.values()])
+    users, is_own = _users(rows), _is_own(rows, person)
     told, changes = [], {}
     for field in fields:
         text = _as_text(field)
@@ -93,6 +95,10 @@ def _changes(rows: DataFrame, person: Person) -> tuple[Column, dict[str, Column]
         is_text = isinstance(field.dataType, StringType)
         changes[field.name] = cleared if is_text else F.from_json(cleared, field.dataType.simpleString())
     return _any(told), changes
+
+
+def _is_own(rows: DataFrame, person: Person) -> Column:
+    return _any([_is_one_of(column, [*person.ids, person.token]) for column in _users(rows).values()])
 
 
 def _users(rows: DataFrame) -> dict[str, Column]:
@@ -107,8 +113,9 @@ def _users(rows: DataFrame) -> dict[str, Column]:
 
 def _cleared(column: str, text: Column, is_own: Column, person: Person) -> Column:
     cleared = text
-    if column in (*_SENTENCES, *_WRITTEN, *_TELLING):
+    if column in (*_TELLING, *_SENTENCES, *_WRITTEN):
         cleared = _replaced(cleared, person.in_json, f'$1"{person.token}"')
+    if column in (*_SENTENCES, *_WRITTEN):
         cleared = _replaced(cleared, person.in_words, f"$1{person.token}")
         cleared = _replaced(cleared, person.distinctive, person.token)
         own = _replaced(cleared, person.as_value, f'"{person.token}"')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from pathlib import Path
 
@@ -56,6 +57,11 @@ def settings(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> S
     }  # fmt: skip
     for feed, texts in lines.items():
         land_lines(texts, settings.local_path("inbox", feed), "a.jsonl.gz")
+    # Named like the user, and cut off.
+    notes = (hashlib.sha256(bytes([number])).hexdigest() for number in range(200))
+    damaged = [user("u1", country="ID"), *(user("u12", note=note) for note in notes)]
+    cut = land_lines(damaged, settings.local_path("inbox", "users"), "u1.jsonl.gz")
+    cut.write_bytes(cut.read_bytes()[:4000])
     pipeline.run(spark, settings, continuous=False)
     close_run(spark, settings)
     register_names(spark, settings)
@@ -89,7 +95,8 @@ def person(spark: SparkSession, settings: Settings, before: Status) -> Person:
         "bronze.users", "bronze.transactions", "silver.transactions", "features.user_5m", "alerts.alerts",
         "inbox/users/a.jsonl.gz",
     }  # fmt: skip
-    forget(spark, settings, person, lambda done, total: None)
+    changed = forget(spark, settings, person, lambda done, total: None)
+    assert changed["inbox/users/u1.jsonl.gz (damaged: kept as far as it can be read)"] == 1
     return person
 
 
@@ -119,6 +126,8 @@ def test_rows_of_a_forgotten_user_stay_and_count_as_before(
     assert after.changed_files == []
     mine = storage.read(spark, settings, "silver.transactions").where(f"user_id = '{person.token}'")
     assert mine.count() == 4
+    named = storage.read(spark, settings, "bronze.users").where("source_file = 'u1.jsonl.gz'")
+    assert named.count() > 1
 
 
 def test_others_are_not_touched_and_the_streams_go_on(spark: SparkSession, settings: Settings, person: Person) -> None:
