@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lake.settings import Settings
 from lake.storage import checkpoint
-from spark_jobs.table_log import TableLog, Taken, total_rows
+from spark_jobs.table_log import Added, TableLog, Taken, total_rows
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,21 @@ class LagMeter:
 
 def is_behind(settings: Settings, query: str, tables: Sequence[str]) -> bool:
     """Whether rows of the tables that a query reads wait for it, or are being worked on. Not known, it is not."""
-    return any(LagMeter(settings, query, table, number).close().behind > 0 for number, table in enumerate(tables))
+    if not settings.is_local:
+        return False
+    try:
+        return any(file.rows != 0 for file in waiting(settings, query, tables))
+    except UNREADABLE:
+        return False
+
+
+def waiting(settings: Settings, query: str, tables: Sequence[str]) -> list[Added]:
+    """The files of its tables, on a local lake, that a query has not finished. Raises one of `UNREADABLE`."""
+    found: list[Added] = []
+    for number, table in enumerate(tables):
+        taken = last_taken(Path(checkpoint(settings, query)), "commits", number) or Taken()
+        found += TableLog(Path(settings.table_path(table))).added_after(taken)
+    return found
 
 
 def taken_whole(settings: Settings, query: str) -> int | None:

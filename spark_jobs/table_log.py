@@ -61,7 +61,7 @@ class TableLog:
         self._added = {number: added for number, added in self._added.items() if number >= taken.version}
         found: list[Added] = []
         number = taken.version
-        if number <= self.latest() and self._of(number) is None:
+        if self._of(number) is None and self._is_gone(number):
             raise ValueError(f"the commit {number} is gone")
         while (up_to is None or number <= up_to) and (added := self._of(number)) is not None:
             found += added[taken.index + 1 :] if number == taken.version else added
@@ -70,7 +70,7 @@ class TableLog:
 
     def files_of(self, number: int) -> list[str] | None:
         """The data files, by their paths in the table, with rows that a commit adds or rewrites; None if it is gone."""
-        commit = self._log / f"{number:020d}.json"
+        commit = self._commit(number)
         if not commit.is_file():
             return None
         lines = [line for line in commit.read_text(encoding="utf-8").split("\n") if line.startswith('{"add"')]
@@ -79,11 +79,21 @@ class TableLog:
 
     def _of(self, number: int) -> list[Added] | None:
         if number not in self._added:
-            commit = self._log / f"{number:020d}.json"
+            commit = self._commit(number)
             if not commit.is_file():
                 return None
             self._added[number] = added_files(commit.read_text(encoding="utf-8"))
         return self._added[number]
+
+    def _is_gone(self, number: int) -> bool:
+        """Whether a commit that is not there was: others follow it.
+
+        Mostly it is the next one to come, behind one that is there; the log, which may be long, is then not listed.
+        """
+        return not (number > 0 and self._commit(number - 1).is_file()) and number <= self.latest()
+
+    def _commit(self, number: int) -> Path:
+        return self._log / f"{number:020d}.json"
 
 
 def added_files(commit: str) -> list[Added]:

@@ -15,8 +15,9 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.settings import Settings
 from spark_jobs import pipeline
-from spark_jobs.lag import NO_LAG, Lag, LagMeter
+from spark_jobs.lag import NO_LAG, Lag, LagMeter, is_behind
 from spark_jobs.reconciliation import close_run, measure_status
+from spark_jobs.table_log import TableLog
 
 TABLE = "bronze.transactions"
 
@@ -69,6 +70,38 @@ def test_rows_that_come_and_are_begun_during_the_count_are_ahead(settings: Setti
     batch(settings, 1, 2, is_finished=False)
     assert meter.version == 0
     assert meter.close() == Lag(0, 4)
+
+
+def test_a_query_is_behind_while_rows_wait_for_it_or_are_being_worked_on(settings: Settings) -> None:
+    def behind() -> bool:
+        return is_behind(settings, "silver_transactions", [TABLE])
+
+    assert not behind()
+    # A table without rows keeps nobody waiting, also of a query that has never had a micro-batch.
+    commit(settings, 0)
+    assert not behind()
+    commit(settings, 1, 10)
+    assert behind()
+    batch(settings, 0, 2, is_finished=False)
+    assert behind()
+    batch(settings, 0, 2)
+    assert not behind()
+    settings.local_path("checkpoints", "silver_transactions", "offsets", "0").write_text("")
+    assert not behind()
+
+
+def test_a_look_at_a_query_that_has_taken_all_does_not_grow_with_the_log(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        commit(settings, number, 1)
+    batch(settings, 0, 3)
+
+    def listed(log: TableLog) -> int:
+        raise AssertionError("the whole log was listed")
+
+    monkeypatch.setattr(TableLog, "latest", listed)
+    assert not is_behind(settings, "silver_transactions", [TABLE])
 
 
 def test_what_cannot_be_read_explains_nothing(settings: Settings) -> None:

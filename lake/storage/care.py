@@ -37,14 +37,18 @@ def compact(spark: SparkSession, settings: Settings, name: str) -> None:
     with alone(settings, name), _bounded_files(spark, settings, name):
         DeltaTable.forPath(spark, settings.table_path(name)).optimize().executeCompaction()
         if TABLES[name].changes_often:
-            purge(spark, settings, name)
+            _purge(spark, settings, name)
 
 
 def purge(spark: SparkSession, settings: Settings, name: str) -> None:
     """Rewrite the files that hold rows which are only marked as gone; the old files stay until a VACUUM."""
-    path = settings.table_path(name).replace("`", "``")
     with alone(settings, name), _bounded_files(spark, settings, name):
-        spark.sql(f"reorg table delta.`{path}` apply (purge)")
+        _purge(spark, settings, name)
+
+
+def _purge(spark: SparkSession, settings: Settings, name: str) -> None:
+    path = settings.table_path(name).replace("`", "``")
+    spark.sql(f"reorg table delta.`{path}` apply (purge)")
 
 
 def vacuum(spark: SparkSession, settings: Settings, name: str, keep_hours: int) -> None:
