@@ -5,9 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,9 +18,7 @@ from pyspark.sql import SparkSession
 
 from lake import storage
 from lake.catalog import DUPLICATES, QUARANTINE, TABLES
-from lake.errors import CheckpointError, LeaseError, SettingError
-from lake.lease import leases, turn
-from lake.masking_key import require_same_key
+from lake.errors import CheckpointError
 from lake.session import register_names
 from lake.settings import Settings
 from lake.storage import streams as table_streams
@@ -231,24 +226,6 @@ def test_a_lost_checkpoint_is_refused_where_no_line_was_accepted(
         pipeline.run(spark, settings, continuous=False, jobs=["silver"])
 
 
-def test_whoever_drains_needs_the_key_of_the_lake(spark: SparkSession, settings: Settings) -> None:
-    require_same_key(settings)
-    other = replace(settings, masking_key="a key of someone else")
-    for drain_with in (lambda: pipeline.run(spark, other, continuous=False),
-                       lambda: pipeline.drain_holding_leases(spark, other)):  # fmt: skip
-        with pytest.raises(SettingError, match="key"):
-            drain_with()
-
-
-def test_a_second_writer_is_refused_by_name_and_the_lease_ends_with_its_holder(
-    spark: SparkSession, settings: Settings
-) -> None:
-    with leases(settings, ["silver"]), pytest.raises(LeaseError, match=f"process {os.getpid()}.*`silver`"):
-        pipeline.run(spark, settings, continuous=False)
-    with leases(settings, ["silver"]):
-        assert settings.local_path("checkpoints", ".silver.lease").read_text() == str(os.getpid())
-
-
 def test_two_lakes_in_one_session_do_not_disturb_each_other(
     spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -285,21 +262,3 @@ def test_status_sees_a_line_that_is_lost_and_one_that_is_there_twice(
 def _no_streams_left(spark: SparkSession) -> Iterator[None]:
     yield
     assert spark.streams.active == []
-
-
-def test_who_makes_tables_waits_for_another_program_that_does(settings: Settings, tmp_path: Path) -> None:
-    program = (
-        "import sys, time\nfrom pathlib import Path\n"
-        "from lake.lease import turn\nfrom lake.settings import load_settings\n"
-        "with turn(load_settings({'lake_root': sys.argv[1]}, environment={}), 'tables'):\n"
-        "    Path(sys.argv[2]).touch(); time.sleep(1); Path(sys.argv[2]).unlink()\n"
-    )
-    marker = tmp_path / "at work"
-    other = subprocess.Popen([sys.executable, "-c", program, settings.lake_root, str(marker)])
-    deadline = time.monotonic() + 30
-    while not marker.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert marker.exists()
-    with turn(settings, "tables"):
-        assert not marker.exists()
-    assert other.wait(timeout=30) == 0

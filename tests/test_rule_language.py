@@ -17,7 +17,8 @@ from pyspark.sql import functions as F
 
 from lake.errors import RuleError
 from spark_jobs.rules.columns import column
-from spark_jobs.rules.language import FUNCTIONS, MOST_CHARACTERS, Kind, parsed
+from spark_jobs.rules.functions import FUNCTIONS, Kind
+from spark_jobs.rules.language import MOST_CHARACTERS, parsed
 
 KNOWN = {"count": Kind.NUMBER, "amount": Kind.NUMBER, "country": Kind.TEXT, "is_new": Kind.TRUTH, "at": Kind.TIME}
 

@@ -13,7 +13,8 @@ from lake.errors import RuleError
 from lake.settings import Settings
 from spark_jobs.rules import watched
 from spark_jobs.rules.examples import checked_values
-from spark_jobs.rules.language import Kind, parsed, unknown_name
+from spark_jobs.rules.functions import Kind
+from spark_jobs.rules.language import parsed, unknown_name
 from spark_jobs.rules.list_entries import lists_of, snoozes_of
 from spark_jobs.rules.lists import BLOCK_LIST, Snooze, ValueList
 from spark_jobs.rules.plain_yaml import (

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import Enum
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 
 from lake.errors import RuleError
+from spark_jobs.rules.functions import FUNCTION_NAMES, FUNCTIONS, Kind
 from spark_jobs.rules.words import require_brackets
 
 MOST_CHARACTERS = 2_000
@@ -31,16 +31,6 @@ _MOST_DIGITS = 38
 _MOST_SHOWN = 60
 
 
-class Kind(Enum):
-    """What a value is; only values of one kind meet in a comparison."""
-
-    NUMBER = "a number"
-    TEXT = "text"
-    TRUTH = "true or false"
-    TIME = "a time"
-    MISSING = "null"
-
-
 @dataclass(frozen=True)
 class Condition:
     """A condition that has been checked: its text, its tree, and the columns it uses in their order."""
@@ -49,40 +39,6 @@ class Condition:
     tree: exp.Expr
     columns: tuple[str, ...]
 
-
-@dataclass(frozen=True)
-class Function:
-    """A function of the language: its name there, the kinds it takes, and the one it gives.
-
-    `takes` None stands for one or more values of a kind that is the result's too; `last_is_literal` for a last
-    argument that may be left out and must be a number written down.
-    """
-
-    name: str
-    takes: Kind | None
-    gives: Kind | None
-    last_is_literal: bool = False
-
-
-FUNCTIONS: dict[type[exp.Expr], Function] = {
-    exp.Coalesce: Function("coalesce", None, None),
-    exp.Greatest: Function("greatest", None, None),
-    exp.Least: Function("least", None, None),
-    exp.Nullif: Function("nullif", None, None),
-    exp.Abs: Function("abs", Kind.NUMBER, Kind.NUMBER),
-    exp.Floor: Function("floor", Kind.NUMBER, Kind.NUMBER),
-    exp.Ceil: Function("ceil", Kind.NUMBER, Kind.NUMBER),
-    exp.Round: Function("round", Kind.NUMBER, Kind.NUMBER, last_is_literal=True),
-    exp.Lower: Function("lower", Kind.TEXT, Kind.TEXT),
-    exp.Upper: Function("upper", Kind.TEXT, Kind.TEXT),
-    exp.Length: Function("length", Kind.TEXT, Kind.NUMBER),
-    exp.Hour: Function("hour", Kind.TIME, Kind.NUMBER),
-    exp.Minute: Function("minute", Kind.TIME, Kind.NUMBER),
-}
-
-# As they may be written: `nvl` is `coalesce` too.
-_NAMED: list[type[exp.Expr]] = [*FUNCTIONS, exp.If]
-_FUNCTION_NAMES = {name.lower() for kind in _NAMED if issubclass(kind, exp.Func) for name in kind.sql_names()}
 
 _LOGIC = (exp.And, exp.Or)
 _EQUAL = (exp.EQ, exp.NEQ, exp.NullSafeEQ)
@@ -134,7 +90,7 @@ def unknown_name(name: str, known: Sequence[str] | Mapping[str, Kind], *, what: 
 
 def _tree(text: str) -> exp.Expr:
     try:
-        require_brackets(sqlglot.tokenize(text, dialect="spark"), _FUNCTION_NAMES)
+        require_brackets(sqlglot.tokenize(text, dialect="spark"), FUNCTION_NAMES)
         found = sqlglot.parse(text, dialect="spark")
     except (SqlglotError, ValueError, LookupError, TypeError, AttributeError) as error:
         # sqlglot stumbles over some texts instead of refusing them.

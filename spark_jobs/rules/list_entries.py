@@ -11,7 +11,8 @@ import yaml
 
 from lake.errors import RuleError
 from spark_jobs.rules import watched
-from spark_jobs.rules.language import MOST_TEXT, Kind, unknown_name
+from spark_jobs.rules.functions import Kind
+from spark_jobs.rules.language import MOST_TEXT, unknown_name
 from spark_jobs.rules.lists import BLOCK_LIST, KINDS, Snooze, Validity, ValueList
 from spark_jobs.rules.plain_yaml import (
     MOST_REASON,

@@ -12,7 +12,7 @@ from lake.catalog import DISPUTES, ORDERS, TABLES, USER_5M
 from lake.feature_tables import EVENT
 from lake.feed import Feed
 from lake.table import Table
-from spark_jobs.rules.language import Kind
+from spark_jobs.rules.functions import Kind
 
 _KINDS: dict[type[DataType], Kind] = {
     NumericType: Kind.NUMBER,
