@@ -116,7 +116,7 @@ class _LookBacks:
     def around(self, batch: Batch, version: int | None) -> list[DataFrame]:
         """The features of a micro-batch, and what it changes, not yet computed."""
         of_users, of_links = self._of_users.around(batch, version), self._of_links.around(batch, version)
-        return [changed(of_users), of_links]
+        return [changed(of_users.rows), of_links.rows]
 
 
 def _batch(spark: SparkSession, settings: Settings, world: World, number: int) -> Batch:
@@ -124,7 +124,7 @@ def _batch(spark: SparkSession, settings: Settings, world: World, number: int) -
     begin = BEGIN + timedelta(days=world.days) + number * apart
     new = payments(spark, world.rows, apart, world.users, first=first, begin=begin, hot=world.hot)
     _append(new, settings)
-    batch = Batch.of(rows_of(new, silver_table(TRANSACTIONS)).select(*INPUTS).localCheckpoint())
+    batch = Batch.in_memory(rows_of(new, silver_table(TRANSACTIONS)).select(*INPUTS).localCheckpoint())
     if batch is None:
         raise HarnessError("A micro-batch has no payments")
     return batch

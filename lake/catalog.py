@@ -77,6 +77,9 @@ CASES = Table(
         Column("began_at", TimestampType(), "Event time of its first alert (UTC)", nullable=False),
         Column("event_date", DateType(), "UTC date of `began_at`", nullable=False),
         Column("last_at", TimestampType(), "Event time of its last alert so far (UTC)", nullable=False),
+        Column(
+            "open_until", TimestampType(), "Until when (UTC) an alert on the entity belongs to it; null if not known"
+        ),
         Column("alerts", LongType(), "Alerts in it", nullable=False),
         Column("events", LongType(), "Different events that they are on", nullable=False),
         Column("severity", StringType(), "Highest severity among them", nullable=False),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -13,6 +13,7 @@ from pyspark.sql.streaming import StreamingQuery
 from lake import feeds, storage
 from lake.catalog import ALERTS, FRAUD_ALERT, PROCESSED_ORDERS
 from lake.feature_tables import EVENT
+from lake.named_columns import all_named, named
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs import cases
@@ -81,19 +82,21 @@ def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Call
         spark = batch.sparkSession
         # Checkpoints, not caches: each query on a cache plans again all that led to it.
         latest = _latest(batch, watched).localCheckpoint(eager=False)
-        ranges, has_changed = ranges_and_any(latest, ~F.col("is_insert"))
+        ranges, has_changed = ranges_and_any(latest, ~named("is_insert"))
         if ranges:
             in_force, now = rules.current(), F.lit(datetime.now(UTC))
             silver = storage.read(spark, settings, f"silver.{watched.name}")
             events = latest.join(watched.events(silver, ranges.condition()), on=list(EVENT), how="inner")
             if watched.name in _OUTPUTS:
                 events = events.localCheckpoint(eager=False)
-            fired = evaluate(events, in_force, watched.name).localCheckpoint(eager=False)
-            transaction = Transaction(storage.query_id(spark, settings, watched.query), batch_id)
-            new, changed = latest.where("is_insert"), latest.where("not is_insert")
-            storage.append(_of(fired, new).withColumn("updated_at", now), settings, ALERTS.name, transaction)
+            fired = evaluate(events, in_force, watched.name)
+            if has_changed or watched.name in _OUTPUTS:
+                fired = fired.localCheckpoint(eager=False)
+            transaction = storage.transaction_of(spark, settings, watched.query, batch_id)
+            new = _of(fired, latest.where("is_insert")) if has_changed else fired
+            storage.append(new.withColumn("updated_at", now), settings, ALERTS.name, transaction)
             if has_changed:
-                _correct(fired, changed, settings, ranges, now, watched.name)
+                _correct(fired, latest.where("not is_insert"), settings, ranges, now, watched.name)
             if watched.name in _OUTPUTS:
                 judged = processed_orders(events, fired, in_force).withColumn("updated_at", now)
                 _write_judged(judged, settings, transaction)
@@ -119,12 +122,16 @@ def _correct_judged(changed: DataFrame, settings: Settings, ranges: TimeRanges) 
 def _latest(changes: DataFrame, watched: Watched) -> DataFrame:
     """The newest feature row of each event in a micro-batch of changes, and whether all of them are insertions."""
     rows = changes.where("_change_type in ('insert', 'update_postimage')")
+    return rows.select(*all_named(watched.features.column_names), *_newest()).where("is_newest")
+
+
+# Built in the JVM step by step: once, not for each micro-batch.
+@cache
+def _newest() -> tuple[Column, Column]:
     of_one = Window.partitionBy(*EVENT)
     newest = F.row_number().over(of_one.orderBy(F.desc("_commit_version"))) == 1
     only_inserted = F.min(F.col("_change_type") == "insert").over(of_one)
-    return rows.select(
-        *watched.features.column_names, newest.alias("is_newest"), only_inserted.alias("is_insert")
-    ).where("is_newest")
+    return newest.alias("is_newest"), only_inserted.alias("is_insert")
 
 
 def _of(alerts: DataFrame, events: DataFrame) -> DataFrame:

@@ -18,7 +18,6 @@ from lake.feed_tables import bronze_table
 from lake.feeds import FEEDS
 from lake.inbox import SPARK_GLOB, is_visible
 from lake.settings import Settings
-from lake.storage import Transaction
 from spark_jobs.line_reader import OUTPUT, reader_of
 from spark_jobs.read_errors import EMPTY_FILE
 from spark_jobs.streams import Rank, Stream
@@ -127,7 +126,7 @@ def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
 
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
-        transaction = Transaction(storage.query_id(spark, settings, QUERY), batch_id)
+        transaction = storage.transaction_of(spark, settings, QUERY, batch_id)
         listed = batch.collect()
         # All of one micro-batch, from its log; one that has only empty files takes the clock's.
         arrived_us = listed[0]["arrived_us"] if listed else int(datetime.now(UTC).timestamp() * 1_000_000)

@@ -14,6 +14,7 @@ from lake.catalog import SCORES, TABLES
 from lake.lease import turn
 from lake.settings import Settings
 from spark_jobs.retention import expire
+from spark_jobs.streams import Rank
 
 # A partition with more files than this is worth rewriting.
 MANY_FILES = 8
@@ -52,7 +53,9 @@ def care(
     for number, name in enumerate(names, start=1):
         # What several programs write is written in turn.
         is_shared = TABLES[name].layer == "monitoring" or name == SCORES.name
-        with turn(settings, name) if is_shared else nullcontext():
+        # Of streams of this program, only those that no alert waits for wait for it.
+        is_next = storage.turns_of(Rank.CARE).turn(Rank.CARE)
+        with is_next, turn(settings, name) if is_shared else nullcontext():
             done.append(_care_for(spark, settings, name, today, expired.get(name, 0)))
         if report:
             report(number, len(names))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial, reduce
 
@@ -16,13 +17,12 @@ from lake.feature import Feature
 from lake.feature_tables import EVENT
 from lake.order_features import EQUAL_FEATURES
 from lake.settings import Settings
-from lake.storage import Transaction
 from lake.transaction_features import LINK_FEATURES, USER_FEATURES
 from spark_jobs import disputes, links, orders
 from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
 from spark_jobs.lag import is_behind, taken_whole
 from spark_jobs.link_look_back import LinkLookBack
-from spark_jobs.look_back import Batch
+from spark_jobs.look_back import Around, Batch
 from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import TimeRanges, time_ranges
@@ -106,26 +106,27 @@ def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
     def write(micro_batch: DataFrame, batch_id: int) -> None:
         arrived = micro_batch.select(*INPUTS)
         arrived = arrived.localCheckpoint(eager=False) if continuous else arrived.persist()
-        batch = Batch.of(arrived)
+        batch = Batch.in_memory(arrived) if continuous else Batch.of(arrived)
         if batch is not None:
             taken = taken_whole(settings, TRANSACTIONS.query)
             writing = _Writing(settings, TRANSACTIONS, batch_id, arrived)
-            rows = changed(of_users.around(batch, taken)).localCheckpoint(eager=False)
-            linked = of_links.around(batch, taken).localCheckpoint(eager=False) if batch.is_linked else None
-            writing.append(_with_links(rows.where("is_new"), linked))
-            writing.correct(rows.where("not is_new"), USER_FEATURES)
-            if linked is not None:
+            users = of_users.around(batch, taken)
+            users = replace(users, rows=changed(users.rows)).settled()
+            linked = of_links.around(batch, taken).settled() if batch.is_linked else None
+            writing.append(_with_links(users.rows.where("is_new"), linked.rows if linked else None))
+            writing.correct(users.rows.where("not is_new"), USER_FEATURES, users.later)
+            if linked:
                 _correct_links(writing, linked)
         arrived.unpersist()
 
     return write
 
 
-def _correct_links(writing: _Writing, linked: DataFrame) -> None:
+def _correct_links(writing: _Writing, linked: Around) -> None:
     # Mostly there is nothing to correct: one look tells it for all keys.
-    ranges = time_ranges(linked.where("not is_new"))
+    ranges = time_ranges(linked.rows.where("not is_new")) if linked.later is None else linked.later
     for key, features in links.KEYS.items():
-        writing.correct(linked.where(links.changed_column(key)), features, ranges)
+        writing.correct(linked.rows.where(links.changed_column(key)), features, ranges)
 
 
 def _with_links(rows: DataFrame, linked: DataFrame | None) -> DataFrame:
@@ -197,8 +198,7 @@ class _Writing:
 
     def __init__(self, settings: Settings, found: FeatureTable, batch_id: int, arrived: DataFrame) -> None:
         self._settings, self._table = settings, found.table
-        query_id = storage.query_id(arrived.sparkSession, settings, found.query)
-        self._transaction = Transaction(query_id, batch_id)
+        self._transaction = storage.transaction_of(arrived.sparkSession, settings, found.query, batch_id)
         self._arrived, self._now = arrived, F.lit(datetime.now(UTC))
 
     def append(self, rows: DataFrame) -> None:

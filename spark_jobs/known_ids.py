@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
@@ -26,6 +27,7 @@ from lake.feed_tables import silver_table
 from lake.settings import Settings
 from spark_jobs.id_hashes import Hashes, hashes, order_of, positions
 from spark_jobs.table_log import TableLog
+from spark_jobs.verdicts import Extent, is_good
 
 # Some 360 MB; of more ids, silver is asked.
 MOST_IDS = 30_000_000
@@ -113,10 +115,13 @@ class KnownIds:
         return TableLog(Path(self.settings.table_path(silver_table(self.feed).name)))
 
 
-def ids_of(rows: DataFrame, feed: Feed) -> list[str]:
-    """The different ids of some rows."""
-    column: list[str] = rows.select(feed.key).distinct().toArrow()[feed.key].to_pylist()
-    return column
+def extent_and_ids(rows: DataFrame, feed: Feed) -> tuple[Extent, list[str]]:
+    """The extent of typed rows of events, and the ids of the good ones, by one look at them."""
+    looked = rows.select(feed.key, "event_date", is_good().alias("is_good")).toArrow()
+    good = looked.filter(looked["is_good"])
+    days = pc.min_max(good["event_date"]).as_py()
+    ids: list[str] = good[feed.key].to_pylist()
+    return Extent(looked.num_rows, good.num_rows, days["min"], days["max"]), ids
 
 
 def _minute(day: date) -> int:

@@ -36,6 +36,17 @@ _LENGTHS_US = {one.name: length_us(one.window) for one in LINK_FEATURES}
 _NO_VALUE = -1
 
 
+def uses_of(transactions: pa.Table) -> pa.Table:
+    """What `links.uses` makes of transactions, of such in memory (columns of `silver.transactions`)."""
+    uses = [USES.empty_table()]
+    for one in LINK_FEATURES:
+        some = transactions.filter(pc.is_valid(transactions[one.key]))
+        feature = pa.array([one.name] * some.num_rows, pa.string())
+        columns = [some["event_id"], some["event_time"].cast(pa.int64()), feature, some[one.key], some[one.of]]
+        uses.append(pa.table(columns, schema=USES))
+    return pa.concat_tables(uses)
+
+
 def changed_counts(before: pa.Table, new: pa.Table) -> pd.DataFrame:
     """What `links.changed_links` says of new uses and those before them (`USES`), one row a transaction."""
     together = pa.concat_tables([before, new])

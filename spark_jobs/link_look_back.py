@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_jobs import links
 from spark_jobs.kept_history import is_after
+from spark_jobs.link_counts import uses_of
 from spark_jobs.link_memory import LinkMemory
 from spark_jobs.look_back import Batch, LookBack
 
@@ -27,6 +29,9 @@ class LinkLookBack(LookBack[LinkMemory]):
 
     def _asked(self, transactions: DataFrame) -> DataFrame:
         return links.uses(transactions)
+
+    def _asked_in_memory(self, transactions: pa.Table) -> pa.Table:
+        return uses_of(transactions)
 
     def _from_silver(self, batch: Batch, new: DataFrame) -> DataFrame:
         return links.changed_links(super()._from_silver(batch, new))

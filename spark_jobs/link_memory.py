@@ -10,7 +10,7 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql.types import BooleanType, StringType, StructField, StructType, TimestampType
 
 from lake.transaction_features import LINK_FEATURES
@@ -18,6 +18,8 @@ from spark_jobs.instants import instant_us
 from spark_jobs.keyed_rows import KeyedRows
 from spark_jobs.link_counts import USES, changed_counts
 from spark_jobs.links import HORIZON, KEYS, changed_column
+from spark_jobs.look_back import Around
+from spark_jobs.time_ranges import ranges_of_us
 
 # What `links.changed_links` gives.
 _CHANGED = StructType(
@@ -72,12 +74,14 @@ class LinkMemory:
         """The keys, each once, of which a new use does not lie after the moment."""
         return pc.unique(new.filter(pc.less_equal(new["at_us"], instant_us(self.moment)))[_KEY])
 
-    def around(self, new: pa.Table) -> DataFrame:
+    def around(self, new: pa.Table) -> Around:
         """What `links.changed_links` says of new uses of keys of which enough is kept."""
         keys = pc.unique(new[_KEY])
         before = pa.concat_tables([self._latest.of(keys), _without_ids(self._since.of(keys), self.moment)])
         found = pa.Table.from_pandas(changed_counts(before, new.cast(USES)), preserve_index=False)
-        return self._spark.createDataFrame(found.select(_CHANGED.names).combine_chunks(), _CHANGED)
+        others = found.filter(pc.invert(found["is_new"]))
+        rows = self._spark.createDataFrame(found.select(_CHANGED.names).combine_chunks(), _CHANGED)
+        return Around(rows, ranges_of_us(others["event_time"].cast(pa.int64())))
 
 
 def _latest(uses: pa.Table, moment: datetime) -> pa.Table:

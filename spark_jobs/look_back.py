@@ -10,7 +10,8 @@ costs nothing.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -22,8 +23,10 @@ from pyspark.sql import functions as F
 from lake import storage
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
+from spark_jobs.instants import SECOND_US
 from spark_jobs.links import KEYS
-from spark_jobs.user_5m import INPUTS
+from spark_jobs.time_ranges import TimeRanges
+from spark_jobs.user_5m import INPUTS, weighted
 
 SOURCE = f"silver.{TRANSACTIONS.name}"
 # The moment stays so far behind the middle of a micro-batch, and moves in steps: each costs a look at all that is kept.
@@ -34,13 +37,16 @@ STEP = timedelta(minutes=5)
 MOST_NEW = 500_000
 
 _DAY = timedelta(days=1)
+# The next micro-batch may still be some seconds away, and alerts do not have to wait meanwhile.
+_MOVES = ThreadPoolExecutor(2, thread_name_prefix="look-back")
 
 
 @dataclass(frozen=True)
 class Batch:
     """The transactions of a micro-batch (columns `INPUTS`), their first and last day, middle instant and number.
 
-    `is_linked` says whether one of them names a device or payment method.
+    `is_linked` says whether one of them names a device or payment method. Where they were `fetched`, they are in memory
+    too, with what each adds to the sums (`user_5m.weighted`).
     """
 
     rows: DataFrame
@@ -49,6 +55,7 @@ class Batch:
     middle: datetime
     count: int
     is_linked: bool
+    fetched: pa.Table | None = None
 
     @classmethod
     def of(cls, rows: DataFrame) -> Batch | None:
@@ -62,7 +69,38 @@ class Batch:
         ).collect()[0]
         if not count:
             return None
-        return cls(rows, first, last, datetime.fromtimestamp(middle_us // 1_000_000, UTC), count, is_linked)
+        return cls(rows, first, last, _moment(middle_us), count, is_linked)
+
+    @classmethod
+    def in_memory(cls, rows: DataFrame) -> Batch | None:
+        """The same, fetched by the one look that tells all of this."""
+        fetched = weighted(rows).toArrow()
+        if not fetched.num_rows:
+            return None
+        days, at_us = pc.min_max(fetched["event_date"]).as_py(), fetched["event_time"].cast(pa.int64())
+        middle_us = pc.quantile(at_us, 0.5, interpolation="lower")[0].as_py()
+        is_linked = any(fetched[key].null_count < fetched.num_rows for key in KEYS)
+        return cls(rows, days["min"], days["max"], _moment(middle_us), fetched.num_rows, is_linked, fetched)
+
+
+def _moment(at_us: int) -> datetime:
+    return datetime.fromtimestamp(at_us // SECOND_US, UTC)
+
+
+@dataclass(frozen=True)
+class Around:
+    """What a micro-batch depends on, and what depends on it; `is_new` says which rows are of it.
+
+    `later` holds the event times of the others that it may change; None where a look at the rows has to tell.
+    """
+
+    rows: DataFrame
+    later: TimeRanges | None = None
+
+    def settled(self) -> Around:
+        """The same, computed once; only where nothing but the rows of the micro-batch is asked for, when that is."""
+        is_asked_once = self.later is not None and not self.later
+        return self if is_asked_once else replace(self, rows=self.rows.localCheckpoint(eager=False))
 
 
 class Memory(Protocol):
@@ -80,8 +118,8 @@ class Memory(Protocol):
     def not_enough_for(self, new: pa.Table) -> pa.Array:
         """The keys, each once, of which not enough is kept."""
 
-    def around(self, new: pa.Table) -> DataFrame:
-        """What is new (`is_new`), of keys of which enough is kept, and what is kept of these."""
+    def around(self, new: pa.Table) -> Around:
+        """What is new, of keys of which enough is kept, and what is kept of these."""
 
 
 M = TypeVar("M", bound=Memory)
@@ -98,6 +136,7 @@ class LookBack(ABC, Generic[M]):
     keeps: bool
     _memory: M | None = None
     _is_too_much: bool = False
+    _moving: Future[None] | None = None
 
     KEY: ClassVar[str]
     # The column of what is asked that, with `event_id`, tells a transaction from all others.
@@ -105,29 +144,40 @@ class LookBack(ABC, Generic[M]):
     HORIZON: ClassVar[timedelta]
     MOST: ClassVar[int]
 
-    def around(self, batch: Batch, taken: int | None = None) -> DataFrame:
-        """What the transactions of a batch depend on, and what depends on them; `is_new` says which are of the batch.
+    def around(self, batch: Batch, taken: int | None = None) -> Around:
+        """What the transactions of a batch depend on, and what depends on them.
 
         To be called once for each micro-batch of the stream, in their order, when silver holds it. `taken` is the
         version of silver that the stream has taken as a whole with this micro-batch; None if there is none.
         """
+        self.wait()
         new = self._asked(batch.rows)
         if not self.keeps or self._is_too_much or batch.count > MOST_NEW:
             self._memory = None
-            return self._from_silver(batch, new)
+            return Around(self._from_silver(batch, new))
         if self._memory is None:
-            around = self._from_silver(batch, new)
+            around = Around(self._from_silver(batch, new))
         else:
-            fetched = new.toArrow()
+            fetched = new.toArrow() if batch.fetched is None else self._asked_in_memory(batch.fetched)
             around = self._around(self._memory, batch, new, fetched)
             self._memory.note(fetched)
-        if taken is not None:
-            self._move(batch, taken)
+        if taken is not None and self._is_time(batch):
+            self._moving = _MOVES.submit(self._move, batch, taken)
         return around
+
+    def wait(self) -> None:
+        """Until what is kept has moved on after the last micro-batch; raises what went wrong there."""
+        if self._moving is not None:
+            self._moving.result()
+            self._moving = None
 
     @abstractmethod
     def _asked(self, transactions: DataFrame) -> DataFrame:
         """What is asked, by key, of transactions (columns `INPUTS`)."""
+
+    @abstractmethod
+    def _asked_in_memory(self, transactions: pa.Table) -> pa.Table:
+        """The same of transactions that were fetched (`Batch.fetched`)."""
 
     @abstractmethod
     def _begun(self, silver: DataFrame, moment: datetime) -> M:
@@ -141,14 +191,14 @@ class LookBack(ABC, Generic[M]):
     def _count(self, silver: DataFrame, moment: datetime) -> int:
         """About how much would be kept."""
 
-    def _around(self, memory: M, batch: Batch, new: DataFrame, fetched: pa.Table) -> DataFrame:
+    def _around(self, memory: M, batch: Batch, new: DataFrame, fetched: pa.Table) -> Around:
         apart = memory.not_enough_for(fetched)
         if not len(apart):
             return memory.around(fetched)
         keys = new.sparkSession.createDataFrame(pa.table({self.KEY: apart}))
         of_apart = self._from_silver(batch, new.join(keys, on=self.KEY, how="left_semi"))
         others = fetched.filter(pc.invert(pc.is_in(fetched[self.KEY], value_set=apart)))
-        return of_apart if others.num_rows == 0 else self._united(memory.around(others), of_apart)
+        return Around(of_apart if others.num_rows == 0 else self._united(memory.around(others).rows, of_apart))
 
     def _united(self, kept: DataFrame, read: DataFrame) -> DataFrame:
         """What comes of the memory, and what comes of silver, of other keys."""
@@ -164,15 +214,17 @@ class LookBack(ABC, Generic[M]):
         rows = near.join(keys, on=self.KEY, how="left_semi").join(asking, on=own, how="left")
         return rows.withColumn("is_new", F.coalesce("is_new", F.lit(False)))
 
+    def _is_time(self, batch: Batch) -> bool:
+        return self._memory is None or batch.middle - SLACK >= self._memory.moment + STEP
+
     def _move(self, batch: Batch, taken: int) -> None:
-        """Move the moment on where it is time; `taken` is the version of silver that the stream has taken."""
-        to = batch.middle - SLACK
-        if self._memory is not None and to < self._memory.moment + STEP:
-            return
-        silver = storage.read(batch.rows.sparkSession, self.settings, SOURCE, taken).select(*INPUTS)
-        if self._memory is None:
-            self._is_too_much = self._count(silver, to) > self.MOST
-            self._memory = None if self._is_too_much else self._begun(silver, to)
-        else:
-            self._memory = self._moved(self._memory, silver, to)
-            self._is_too_much = self._memory.size > self.MOST
+        """Move the moment on; `taken` is the version of silver that the stream has taken."""
+        spark, to = batch.rows.sparkSession, batch.middle - SLACK
+        with storage.in_pool(spark, storage.BESIDE):
+            silver = storage.read(spark, self.settings, SOURCE, taken).select(*INPUTS)
+            if self._memory is None:
+                self._is_too_much = self._count(silver, to) > self.MOST
+                self._memory = None if self._is_too_much else self._begun(silver, to)
+            else:
+                self._memory = self._moved(self._memory, silver, to)
+                self._is_too_much = self._memory.size > self.MOST

@@ -73,7 +73,7 @@ def run(
         _prepare(spark, settings)
         with nullcontext(metrics) if metrics else recorded(spark, settings) as recording:
             if continuous:
-                with _called_every(settings.upkeep_minutes * 60, upkeep, stop):
+                with _called_every(spark, settings.upkeep_minutes * 60, upkeep, stop):
                     if beside:
                         offered[beside.JOB] = beside
                     _run_until_stopped(spark, settings, offered, report, stop, recording)
@@ -147,10 +147,13 @@ def _run_until_stopped(
 
 
 @contextmanager
-def _called_every(seconds: float, upkeep: Callable[[], None] | None, stop: threading.Event) -> Iterator[None]:
+def _called_every(
+    spark: SparkSession, seconds: float, upkeep: Callable[[], None] | None, stop: threading.Event
+) -> Iterator[None]:
     def call() -> None:
-        while upkeep and not stop.wait(seconds):
-            upkeep()
+        with storage.in_pool(spark, storage.BESIDE):
+            while upkeep and not stop.wait(seconds):
+                upkeep()
 
     thread = threading.Thread(target=call, name="upkeep", daemon=True)
     if upkeep and seconds:

@@ -18,11 +18,13 @@ from lake.feeds import FEEDS
 from lake.masking_key import masking_key
 from lake.settings import Settings
 from lake.storage import Transaction
+from lake.table import Table
 from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
-from spark_jobs.known_ids import KnownIds, ids_of
+from spark_jobs.known_ids import KnownIds, extent_and_ids
 from spark_jobs.lag import is_behind
+from spark_jobs.side_by_side import Work, side_by_side
 from spark_jobs.small_input import is_small
 from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
 from spark_jobs.time_ranges import ranges_of
@@ -38,7 +40,6 @@ from spark_jobs.verdicts import (
     extent_of,
     held_near,
     held_within,
-    is_good,
     quarantine_rows,
     unknown_fields,
 )
@@ -107,14 +108,15 @@ def _batch_writer(settings: Settings, feed: Feed, known: KnownIds | None) -> Cal
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again. Lazy ones:
         # whoever counts the rows makes them.
         rows = batch.localCheckpoint(eager=False)
-        extent = extent_of(rows, feed)
+        extent, ids = extent_and_ids(rows, feed) if known else (extent_of(rows, feed), [])
         if not extent.rows:  # as the first of a feed that gets no files
             return
         spark = batch.sparkSession
-        transaction = Transaction(storage.query_id(spark, settings, query(feed)), batch_id)
+        transaction = storage.transaction_of(spark, settings, query(feed), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         with storage.alone(settings, f"lines of {feed.name}"):
-            _settle(spark, settings, feed, rows, extent, transaction, known)
+            minutes = _minutes(spark, ids, extent, known)
+            _settle(spark, settings, feed, rows, extent, transaction, minutes)
         if feed.is_reference:
             orphans.release(spark, settings, feed.name)
 
@@ -128,16 +130,11 @@ def _settle(
     rows: DataFrame,
     extent: Extent,
     transaction: Transaction,
-    known: KnownIds | None,
+    minutes: list[datetime] | None,
 ) -> None:
-    """Decide about typed rows and write each where it belongs.
-
-    A killed batch is decided anew, and an orphan of the first time may have been found meanwhile. So the places that a
-    row can leave are written first: it then stands in two, and `orphans.release` clears the first.
-    """
+    """Decide about typed rows and write each where it belongs."""
     gone = expired(spark, settings)
     accepted = gone.kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
-    minutes = _minutes(spark, rows, feed, extent, known)
     if minutes is None:
         near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
     else:
@@ -146,33 +143,52 @@ def _settle(
     verdict = decided(rows, held, feed, settings.duplicate_horizon_days)
     settled = orphans.held_back(spark, settings, verdict, feed).localCheckpoint(eager=False)
     counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
-    verdicts = {row["verdict"]: row["drifted"] for row in counted}
+    _write(settings, feed, settled, {row["verdict"]: row["drifted"] for row in counted}, transaction)
+
+
+def _write(
+    settings: Settings, feed: Feed, settled: DataFrame, verdicts: dict[str, int], transaction: Transaction
+) -> None:
+    """Write rows that are decided about, of which `verdicts` says what there is, and how many with unknown fields.
+
+    A killed batch is decided anew, and an orphan of the first time may have been found meanwhile. So the places that a
+    row can leave are written first: it then stands in two, and `orphans.release` clears the first. The others are
+    written side by side.
+    """
 
     def chosen(verdict: str) -> DataFrame:
         return settled.where(F.col("verdict") == verdict)
 
-    if WAITING in verdicts or orphans.policy(settings, feed) == orphans.QUARANTINE_THEM:
+    def written(table: Table, rows: DataFrame) -> Work:
+        return partial(storage.append, rows, settings, table.name, transaction)
+
+    spark, works = settled.sparkSession, list[Work]()
+    can_leave_quarantine = orphans.policy(settings, feed) == orphans.QUARANTINE_THEM
+    if WAITING in verdicts or can_leave_quarantine:
         orphans.remember(settled, settings, feed, transaction)
-    if QUARANTINED in verdicts:
-        storage.append(quarantine_rows(chosen(QUARANTINED), feed), settings, QUARANTINE.name, transaction)
     if ACCEPTED in verdicts:
-        accept(chosen(ACCEPTED), settings, feed, transaction)
+        works.append(partial(accept, chosen(ACCEPTED), settings, feed, transaction))
+    if QUARANTINED in verdicts:
+        quarantined = written(QUARANTINE, quarantine_rows(chosen(QUARANTINED), feed))
+        if can_leave_quarantine:
+            quarantined()
+        else:
+            works.append(quarantined)
     if DUPLICATE in verdicts:
-        storage.append(duplicate_rows(chosen(DUPLICATE), feed), settings, DUPLICATES.name, transaction)
+        works.append(written(DUPLICATES, duplicate_rows(chosen(DUPLICATE), feed)))
     if verdicts.get(ACCEPTED):
         storage.ensure_tables(spark, settings, [UNKNOWN_FIELDS.name])
-        storage.append(unknown_fields(chosen(ACCEPTED), feed), settings, UNKNOWN_FIELDS.name, transaction)
+        works.append(written(UNKNOWN_FIELDS, unknown_fields(chosen(ACCEPTED), feed)))
+    side_by_side(spark, works)
 
 
-def _minutes(
-    spark: SparkSession, rows: DataFrame, feed: Feed, extent: Extent, known: KnownIds | None
-) -> list[datetime] | None:
-    """When events were accepted that may have the ids of these rows; None if only silver can tell."""
+def _minutes(spark: SparkSession, ids: list[str], extent: Extent, known: KnownIds | None) -> list[datetime] | None:
+    """When events were accepted that may have one of some ids; None if only silver can tell."""
     if known is None:
         return None
     if extent.first is None or extent.last is None:
         return []
-    return known.minutes_of(spark, ids_of(rows.where(is_good()), feed), extent.first, extent.last)
+    return known.minutes_of(spark, ids, extent.first, extent.last)
 
 
 def accept(rows: DataFrame, settings: Settings, feed: Feed, transaction: Transaction) -> None:

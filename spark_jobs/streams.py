@@ -19,6 +19,7 @@ class Rank(IntEnum):
     What no alert waits for is negative: it takes turns apart from the line to the alerts.
     """
 
+    CARE = -3
     MONITORING = -2
     REFERENCE = -1
     BRONZE = 0

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+
+from spark_jobs.instants import SECOND_US
 
 _BUCKET_SECONDS = 300
 # A condition of more ranges costs more to plan than it saves.
@@ -35,19 +41,31 @@ class TimeRanges:
 
 def time_ranges(rows: DataFrame) -> TimeRanges:
     """Few ranges that hold the event time of each of these rows, with as little as may be between them."""
-    return ranges_and_any(rows, F.lit(False))[0]
+    bucket = F.floor(F.unix_micros("event_time") / (_BUCKET_SECONDS * SECOND_US)).alias("bucket")
+    return TimeRanges(_covered(sorted(row["bucket"] for row in rows.select(bucket).distinct().collect())))
 
 
 def ranges_and_any(rows: DataFrame, condition: Column) -> tuple[TimeRanges, bool]:
     """The same, and whether any of the rows meets a condition, by one look at them."""
-    bucket = F.floor(F.unix_micros("event_time") / (_BUCKET_SECONDS * 1_000_000)).alias("bucket")
-    found = rows.groupBy(bucket).agg(F.bool_or(condition).alias("meets")).collect()
-    return TimeRanges(_covered(sorted(row["bucket"] for row in found))), any(row["meets"] for row in found)
+    # A query that groups them takes as long as all else that is done with few rows.
+    looked = rows.select(_at_us(), condition.alias("meets")).toArrow()
+    return ranges_of_us(looked["at_us"]), bool(pc.any(looked["meets"]).as_py())
+
+
+def ranges_of_us(instants: pa.ChunkedArray) -> TimeRanges:
+    """The same of instants in memory (microseconds since 1970)."""
+    buckets = np.unique(instants.to_numpy() // (_BUCKET_SECONDS * SECOND_US))
+    return TimeRanges(_covered(buckets.tolist()))
 
 
 def ranges_of(moments: Iterable[datetime]) -> TimeRanges:
-    """The same of moments (UTC) that are known."""
+    """The same of moments (UTC)."""
     return TimeRanges(_covered(sorted({int(moment.timestamp()) // _BUCKET_SECONDS for moment in moments})))
+
+
+@cache
+def _at_us() -> Column:
+    return F.unix_micros("event_time").alias("at_us")
 
 
 def _covered(buckets: list[int]) -> tuple[tuple[datetime, datetime], ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -31,6 +32,9 @@ class UserLookBack(LookBack[UserMemory]):
 
     def _asked(self, transactions: DataFrame) -> DataFrame:
         return weighted(transactions)
+
+    def _asked_in_memory(self, transactions: pa.Table) -> pa.Table:
+        return transactions
 
     def _from_silver(self, batch: Batch, new: DataFrame) -> DataFrame:
         return super()._from_silver(batch, new).withColumns(seen.nothing())

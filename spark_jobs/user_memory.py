@@ -18,7 +18,9 @@ from spark_jobs import kept_history, seen
 from spark_jobs.instants import instant_us
 from spark_jobs.kept_history import SPAN, Kept, is_after
 from spark_jobs.keyed_rows import KeyedRows
+from spark_jobs.look_back import Around
 from spark_jobs.seen import Seen
+from spark_jobs.time_ranges import ranges_of_us
 from spark_jobs.user_5m import weighted
 
 _KEY, _TIME, _IS_NEW = "user_id", "event_time", "is_new"
@@ -80,20 +82,30 @@ class UserMemory:
             strays = pa.chunked_array([*strays.chunks, *ahead.chunks], pa.string())
         return pc.unique(strays)
 
-    def around(self, new: pa.Table) -> DataFrame:
-        """New transactions (`is_new`) of users of whom enough is kept, and what is kept of these, as `user_5m` takes
-        them."""
+    def around(self, new: pa.Table) -> Around:
+        """New transactions of users of whom enough is kept, and what is kept of these, as `user_5m` takes them."""
         users = pc.unique(new[_KEY])
+        since = self._since.of(users)
         kept = kept_history.with_sums(Kept(self._kept.of(users), self._sums.of(users)), self.moment)
-        parts = ((kept, False), (self._since.of(users), False), (new, True))
+        parts = ((kept, False), (since, False), (new, True))
         rows = pa.concat_tables([_marked(part.cast(self._since.schema), is_new=is_new) for part, is_new in parts])
-        return _frame(self._known.last_seen(users, rows), self._like)
+        return Around(_frame(self._known.last_seen(users, rows), self._like), ranges_of_us(_later_us(since, new)))
 
 
 _MORE = [
     StructField(_IS_NEW, BooleanType()),
     *(StructField(name, TimestampType()) for name in seen.LAST.values()),
 ]
+
+
+def _later_us(since: pa.Table, new: pa.Table) -> pa.ChunkedArray:
+    """When what came before took place, as far as a new transaction of the same user may change its features.
+
+    What is kept of the time before the moment is earlier than all that is new.
+    """
+    first = new.select([_KEY, _TIME]).group_by(_KEY).aggregate([(_TIME, "min")])
+    both = since.select([_KEY, _TIME]).join(first, keys=_KEY, join_type="inner")
+    return _micros_of(both.filter(pc.greater_equal(both[_TIME], both[f"{_TIME}_min"])))
 
 
 def _marked(rows: pa.Table, *, is_new: bool) -> pa.Table:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lake.feed import Feed
+from lake.named_columns import all_named
 from spark_jobs.mask import excerpt
 from spark_jobs.reasons import REASON_TYPE, fault, reasons
 from spark_jobs.time_ranges import TimeRanges
@@ -23,6 +25,7 @@ ARRIVAL_ORDER = ("arrived_at", "file_modified_at", "source_file", "line_number")
 _FEW = 200_000
 
 
+@cache
 def is_good() -> Column:
     """Whether a typed row has no fault."""
     return F.size("faults") == 0
@@ -40,31 +43,50 @@ def decided(rows: DataFrame, held: DataFrame, feed: Feed, horizon_days: int) -> 
     """
     good, bad = rows.where(is_good()), rows.where(~is_good())
     settled = _versions(good, held, feed) if feed.is_reference else _events(good, held, feed, horizon_days)
-    return settled.select(*rows.columns, "verdict", "is_held").unionByName(
+    return settled.select(all_named((*rows.columns, "verdict", "is_held"))).unionByName(
         bad.withColumns({"verdict": F.lit(QUARANTINED), "is_held": F.lit(False)})
     )
 
 
 def _versions(good: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
     identity = list(feed.identity)
-    known = held.select(
-        *identity, F.col("source_file").alias("held_file"), F.col("line_number").alias("held_line")
-    )
+    known = held.select(*identity, F.col("source_file").alias("held_file"), F.col("line_number").alias("held_line"))
     number = F.row_number().over(Window.partitionBy(*identity).orderBy(*ARRIVAL_ORDER))
     is_itself = (F.col("held_file") == F.col("source_file")) & (F.col("held_line") == F.col("line_number"))
     is_held = F.coalesce(is_itself, F.lit(False))
     is_first = F.when(F.col("held_file").isNull(), number == 1).otherwise(is_itself)
     compared = good.join(known, on=identity, how="left")
-    return compared.withColumns(
-        {"is_held": is_held, "verdict": F.when(is_first, ACCEPTED).otherwise(F.lit(DUPLICATE))}
-    )
+    return compared.withColumns({"is_held": is_held, "verdict": F.when(is_first, ACCEPTED).otherwise(F.lit(DUPLICATE))})
 
 
 def _events(good: DataFrame, held: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
-    of_event = F.struct("event_date", "content_hash", "source_file", "line_number")
-    standing = held.groupBy(feed.key).agg(F.collect_list(of_event).alias("standing"))
-    lines = good.join(standing, on=feed.key, how="left").withColumn("arrival", F.struct(*ARRIVAL_ORDER))
+    standing = held.groupBy(feed.key).agg(_standing())
+    lines = good.join(standing, on=feed.key, how="left").withColumn("arrival", _arrival())
     told = lines.join(_begun(lines, feed.key, horizon_days), on=feed.key, how="left")
+    return told.withColumns(_judged(horizon_days)).withColumn("faults", _with_altered())
+
+
+# Built in the JVM step by step: once, not for each micro-batch.
+@cache
+def _standing() -> Column:
+    of_event = F.struct("event_date", "content_hash", "source_file", "line_number")
+    return F.collect_list(of_event).alias("standing")
+
+
+@cache
+def _arrival() -> Column:
+    return F.struct(*ARRIVAL_ORDER)
+
+
+@cache
+def _with_altered() -> Column:
+    altered = F.when(F.col("verdict") == QUARANTINED, F.array(fault("altered_duplicate")))
+    return F.coalesce(altered, "faults")
+
+
+@cache
+def _judged(horizon_days: int) -> dict[str, Column]:
+    """The verdict on a line, from the events of its id that are `standing`, and those that have `begun` with it."""
 
     def repeats(one: Column) -> Column:
         return _is_near(one, F.col("event_date"), horizon_days) & (one["content_hash"] == F.col("content_hash"))
@@ -78,9 +100,7 @@ def _events(good: DataFrame, held: DataFrame, feed: Feed, horizon_days: int) -> 
         "begun", lambda one: repeats(one) & (one["arrival"] < F.col("arrival"))
     )
     verdict = F.when(is_held | begins, ACCEPTED).when(is_repeat, DUPLICATE).otherwise(F.lit(QUARANTINED))
-    compared = told.withColumns({"is_held": is_held, "verdict": verdict})
-    altered = F.when(F.col("verdict") == QUARANTINED, F.array(fault("altered_duplicate")))
-    return compared.withColumn("faults", F.coalesce(altered, "faults"))
+    return {"is_held": is_held, "verdict": verdict}
 
 
 def _begun(lines: DataFrame, key: str, horizon_days: int) -> DataFrame:
@@ -88,11 +108,25 @@ def _begun(lines: DataFrame, key: str, horizon_days: int) -> DataFrame:
 
     Of an id and date only the first line can be one. So the cost does not grow with how often an id is repeated.
     """
-    first = F.min(F.struct("arrival", "content_hash")).alias("first")
-    of_days = lines.groupBy(key, "event_date").agg(first, F.first("standing").alias("standing"))
-    in_order = F.sort_array(F.collect_list(F.struct("first.arrival", "event_date", "first.content_hash")))
-    by_id = of_days.groupBy(key).agg(in_order.alias("firsts"), F.first("standing").alias("standing"))
+    of_days = lines.groupBy(key, "event_date").agg(*_first_of_day())
+    by_id = of_days.groupBy(key).agg(*_firsts())
+    return by_id.select(key, _begun_of_id(horizon_days))
 
+
+@cache
+def _first_of_day() -> tuple[Column, Column]:
+    first = F.min(F.struct("arrival", "content_hash")).alias("first")
+    return first, F.first("standing").alias("standing")
+
+
+@cache
+def _firsts() -> tuple[Column, Column]:
+    in_order = F.sort_array(F.collect_list(F.struct("first.arrival", "event_date", "first.content_hash")))
+    return in_order.alias("firsts"), F.first("standing").alias("standing")
+
+
+@cache
+def _begun_of_id(horizon_days: int) -> Column:
     def taken_up(begun: Column, one: Column) -> Column:
         def is_near(other: Column) -> Column:
             return _is_near(other, one["event_date"], horizon_days)
@@ -102,7 +136,7 @@ def _begun(lines: DataFrame, key: str, horizon_days: int) -> DataFrame:
         )
 
     nothing = F.filter("firsts", lambda one: F.lit(False))
-    return by_id.select(key, F.aggregate("firsts", nothing, taken_up).alias("begun"))
+    return F.aggregate("firsts", nothing, taken_up).alias("begun")
 
 
 def _is_near(event: Column, day: Column, horizon_days: int) -> Column:

@@ -6,7 +6,9 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from pyspark.sql import Row, SparkSession
+import pytest
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
 
 from lake import storage
 from lake.catalog import ALERTS, CASES
@@ -103,6 +105,52 @@ def test_the_stream_makes_the_same_cases_in_whatever_order_alerts_come_and_go(
     whole = cases(storage.read(spark, settings, ALERTS.name))
     assert {row["case_id"]: row for row in kept.collect()} == {row["case_id"]: row for row in whole.collect()}
     assert kept.count() > 4
+
+
+def test_alerts_in_order_need_none_of_those_before_them_and_a_late_one_does(
+    spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reads = storage.read, list[str]()
+
+    def watched(spark: SparkSession, settings: Settings, name: str, version: int | None = None) -> DataFrame:
+        reads.append(name)
+        return read(spark, settings, name, version)
+
+    def drained(*alerts: dict[str, Any]) -> bool:
+        storage.append(alert_table(spark, alerts), settings, ALERTS.name)
+        reads.clear()
+        with monkeypatch.context() as patched:
+            patched.setattr(storage, "read", watched)
+            stream(spark, settings).start(False).awaitTermination()
+        kept = read(spark, settings, CASES.name).select(*CASES.content).collect()
+        whole = cases(read(spark, settings, ALERTS.name)).collect()
+        assert {row["case_id"]: row for row in kept} == {row["case_id"]: row for row in whole}
+        assert CASES.name in reads
+        return ALERTS.name in reads
+
+    # A case that grows, one that is over, a first one, and one to whose latest alert another one is added.
+    assert not drained(alert("a", 0.0, severity="low", score=10), alert("o", 0.0, entity_id="u2", cool_down_s=600))
+    more = alert("b", 60.0, "far", severity="high", score=10, reason="not the first", typology="takeover")
+    assert not drained(more, alert("c", 60.0), alert("p", 601.0, entity_id="u2"), alert("q", 0.0, entity_id="u3"))
+    assert not drained(alert("d", 3660.0, score=99, reason="worst"), alert("e", 9000.0, state="shadow"))
+    assert drained(alert("d", 3660.0, "far"))
+    assert drained(alert("late", 30.0))
+
+
+def test_a_case_of_which_it_is_not_known_how_long_it_is_open_is_made_anew(
+    spark: SparkSession, settings: Settings
+) -> None:
+    def drain(*alerts: dict[str, Any]) -> list[Row]:
+        storage.append(alert_table(spark, alerts), settings, ALERTS.name)
+        stream(spark, settings).start(False).awaitTermination()
+        return storage.read(spark, settings, CASES.name).orderBy("began_at").collect()
+
+    [before] = drain(alert("a", 0.0))
+    # As an older version has left it.
+    storage.update_where(spark, settings, CASES.name, F.lit(True), {"open_until": F.lit(None).cast("timestamp")})
+    [after] = drain(alert("b", 60.0))
+    assert (after["case_id"], after["alerts"]) == (before["case_id"], 2)
+    assert after["open_until"] - before["open_until"] == timedelta(seconds=60)
 
 
 def test_the_stream_keeps_cases_up_to_date(spark: SparkSession, settings: Settings) -> None:

@@ -76,7 +76,7 @@ def test_what_is_kept_gives_the_same_features_after_each_move(spark: SparkSessio
         new = new.join(taken.select("event_id"), on="event_id", how="left_anti")
         assert new.count()
         known = taken.where(~is_after(moment + SPAN)).unionByName(new)
-        assert featured(memory.around(weighted(new).toArrow()), new) == featured(known, new)
+        assert featured(memory.around(weighted(new).toArrow()).rows, new) == featured(known, new)
 
 
 def test_of_a_user_without_recent_payments_little_is_kept(spark: SparkSession) -> None:

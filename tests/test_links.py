@@ -25,10 +25,11 @@ from spark_jobs import link_look_back
 from spark_jobs.link_counts import running_counts
 from spark_jobs.link_look_back import LinkLookBack
 from spark_jobs.links import KEYS, changed_column, link_features
-from spark_jobs.look_back import SLACK, SOURCE, STEP, Batch
+from spark_jobs.look_back import SLACK, SOURCE, STEP, Around, Batch
+from spark_jobs.time_ranges import TimeRanges
 from spark_jobs.user_5m import INPUTS
 from tests.payments import START, silver_rows
-from tests.test_look_back import taken
+from tests.test_look_back import is_within, taken
 
 DAY = 86_400.0
 NAMES = [feature.name for feature in LINK_FEATURES]
@@ -129,7 +130,7 @@ class Table:
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     corrected: list[str] = field(default_factory=list)
 
-    def take(self, new: Sequence[Use]) -> DataFrame:
+    def take(self, new: Sequence[Use]) -> Around:
         """Let silver take in uses, and a micro-batch bring them."""
         self.append(new)
         return self.bring(new, taken(self.settings))
@@ -143,16 +144,19 @@ class Table:
         complete = whole.join(of_links, on="event_id").select(TABLES[SOURCE].column_names)
         storage.append(complete, self.settings, SOURCE)
 
-    def bring(self, new: Sequence[Use], version: int | None) -> DataFrame:
-        batch = Batch.of(rows(self.spark, new).coalesce(1))
+    def bring(self, new: Sequence[Use], version: int | None) -> Around:
+        arrived = rows(self.spark, new).coalesce(1)
+        batch = Batch.in_memory(arrived) if self.look_back.keeps else Batch.of(arrived)
         assert batch is not None
         around = self.look_back.around(batch, version)
-        for row in around.collect():
+        self.look_back.wait()
+        for row in around.rows.collect():
             if row["is_new"]:
                 self.stored[row["event_id"]] = {name: row[name] for name in NAMES}
             for key, features in KEYS.items():
                 # One that no micro-batch has brought yet has no row to be corrected.
                 if row[changed_column(key)] and row["event_id"] in self.stored:
+                    assert row["is_new"] or around.later is None or is_within(row, around.later)
                     self.stored[row["event_id"]] |= {one.name: row[one.name] for one in features}
                     self.corrected.append(row["event_id"])
         return around
@@ -195,7 +199,8 @@ def test_uses_in_order_need_no_file_of_silver_and_correct_nothing(spark: SparkSe
     table, apart = Table(spark, settings, LinkLookBack(settings, keeps=True)), timedelta(minutes=3).total_seconds()
     for number in range(12):
         around = table.take([Use(f"{number}-{user}", number * apart, f"u{user}", "d", f"p{user}") for user in range(3)])
-    assert around.inputFiles() == []
+    assert around.rows.inputFiles() == []
+    assert around.later == TimeRanges(())
     assert table.corrected == []
     assert len(table.look_back._memory._since) <= 9 * ((SLACK + STEP).total_seconds() / apart + 1)
     assert table.stored == wanted(table.events)
@@ -235,13 +240,15 @@ def test_where_too_much_would_be_kept_silver_is_read_and_says_the_same(
     for number in range(3):
         around = table.take([Use(f"{number}-{user}", number * 420.0, f"u{user}", "d", "p") for user in range(3)])
         assert table.look_back._memory is None
-    assert around.inputFiles() != []
+    assert around.rows.inputFiles() != []
     assert table.stored == wanted(table.events)
 
 
 def test_a_micro_batch_without_a_device_and_payment_method_is_not_linked(spark: SparkSession) -> None:
     for event, is_linked in ((Use("a", 0.0), False), (Use("b", 0.0, device_id="d"), True)):
-        batch = Batch.of(rows(spark, [event]))
-        assert batch is not None
-        assert batch.is_linked == is_linked
+        for made_of in (Batch.of, Batch.in_memory):
+            batch = made_of(rows(spark, [event]))
+            assert batch is not None
+            assert batch.is_linked == is_linked
     assert Batch.of(rows(spark, [])) is None
+    assert Batch.in_memory(rows(spark, [])) is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from random import Random
 
@@ -13,8 +13,9 @@ from lake import storage
 from lake.settings import Settings
 from spark_jobs import look_back as look_back_module
 from spark_jobs.features import changed
-from spark_jobs.look_back import SLACK, SOURCE, STEP, Batch
+from spark_jobs.look_back import SLACK, SOURCE, STEP, Around, Batch
 from spark_jobs.table_log import TableLog
+from spark_jobs.time_ranges import TimeRanges
 from spark_jobs.user_5m import CONTENT, INPUTS, user_5m
 from spark_jobs.user_look_back import UserLookBack
 from tests.payments import START, Payment, silver_rows
@@ -46,18 +47,23 @@ def taken(settings: Settings) -> int:
     return TableLog(Path(settings.table_path(SOURCE))).latest()
 
 
-def surroundings(
-    spark: SparkSession, settings: Settings, look_back: UserLookBack, payments: list[Payment]
-) -> DataFrame:
+def surroundings(spark: SparkSession, settings: Settings, look_back: UserLookBack, payments: list[Payment]) -> Around:
     rows = silver_rows(spark, payments).coalesce(1)
     storage.append(rows, settings, SOURCE)
-    return look_back.around(batch_of(rows), taken(settings))
+    around = look_back.around(batch_of(rows), taken(settings))
+    look_back.wait()
+    return around
 
 
 def batch_of(rows: DataFrame) -> Batch:
-    batch = Batch.of(rows.select(*INPUTS))
+    batch = Batch.in_memory(rows.select(*INPUTS))
     assert batch is not None
     return batch
+
+
+def is_within(row: Row, ranges: TimeRanges) -> bool:
+    at = row["event_time"].astimezone(UTC)
+    return any(begin <= at < end for begin, end in ranges.ranges)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -67,8 +73,11 @@ def test_what_is_changed_batch_by_batch_equals_all_of_silver_whatever_comes_late
     look_back, stored = UserLookBack(settings, keeps=True), dict[str, Row]()
     for batch in deliveries(seed, batches=10, size=24):
         around = surroundings(spark, settings, look_back, batch)
-        found = {row["event_id"]: row for row in changed(around).select(*CONTENT).collect()}
-        assert {event_id for event_id, _, _ in batch} <= found.keys()
+        found = {row["event_id"]: row for row in changed(around.rows).select(*CONTENT).collect()}
+        new = {event_id for event_id, _, _ in batch}
+        assert new <= found.keys()
+        if around.later is not None:
+            assert all(is_within(row, around.later) for event_id, row in found.items() if event_id not in new)
         # As the stream does: rows of this micro-batch are added, those before it corrected.
         stored |= found
     whole = user_5m(storage.read(spark, settings, SOURCE).select(*INPUTS)).select(*CONTENT)
@@ -80,9 +89,10 @@ def test_transactions_in_order_need_no_file_of_silver(spark: SparkSession, setti
     for number in range(14):
         batch = [(f"{number}-{user}", f"u{user}", START + number * apart) for user in range(3)]
         around = surroundings(spark, settings, look_back, batch)
-    assert around.inputFiles() == []
+    assert around.rows.inputFiles() == []
+    assert around.later == TimeRanges(())
     assert len(look_back._memory._since) <= 3 * ((SLACK + STEP) / apart + 1)
-    assert {row["seconds_since_previous"] for row in changed(around).where("is_new").collect()} == {180.0}
+    assert {row["seconds_since_previous"] for row in changed(around.rows).where("is_new").collect()} == {180.0}
 
 
 def test_a_user_silent_for_days_is_still_known_and_one_of_a_month_ago_is_not(
@@ -92,7 +102,9 @@ def test_a_user_silent_for_days_is_still_known_and_one_of_a_month_ago_is_not(
     for day, users in ((0, "ab"), (1, "c"), (29, "ca"), (32, "cb")):
         at = START + timedelta(days=day)
         around = surroundings(spark, settings, look_back, [(f"{user}{day}", user, at) for user in users])
-        gap |= {row["event_id"]: row["seconds_since_previous"] for row in changed(around).where("is_new").collect()}
+        gap |= {
+            row["event_id"]: row["seconds_since_previous"] for row in changed(around.rows).where("is_new").collect()
+        }
     assert (gap["a29"], gap["c29"], gap["c32"], gap["b32"]) == (29 * 86_400, 28 * 86_400, 3 * 86_400, None)
 
 
@@ -101,7 +113,7 @@ def test_a_payment_of_the_future_sees_all_that_comes_before_it(spark: SparkSessi
     for minutes in ((0, 41), (5,), (12,), (14,)):
         payments = [(f"{at}", "u", START + at * minute) for at in minutes]
         around = surroundings(spark, settings, look_back, payments)
-        counts |= {row["event_id"]: row["txn_count_1h"] for row in changed(around).collect()}
+        counts |= {row["event_id"]: row["txn_count_1h"] for row in changed(around.rows).collect()}
     assert counts == {"0": 1, "5": 2, "12": 3, "14": 4, "41": 5}
 
 
@@ -115,7 +127,7 @@ def test_a_micro_batch_that_ends_within_a_commit_moves_nothing_and_is_still_exac
     storage.append(silver_rows(spark, later), settings, SOURCE)
     for payment, gap in zip(later, (3 * 3600, 60), strict=True):
         around = look_back.around(batch_of(silver_rows(spark, [payment])), None)
-        rows = {row["event_id"]: row for row in changed(around).where("is_new").collect()}
+        rows = {row["event_id"]: row for row in changed(around.rows).where("is_new").collect()}
         assert rows[payment[0]]["seconds_since_previous"] == gap
         assert look_back._memory.moment == moment
 
@@ -130,5 +142,5 @@ def test_where_too_much_would_be_kept_silver_is_read_and_says_the_same(
         batch = [(f"{number}-{user}", f"u{user}", START + number * apart) for user in range(3)]
         around = surroundings(spark, settings, look_back, batch)
         assert look_back._memory is None
-    assert around.inputFiles() != []
-    assert {row["seconds_since_previous"] for row in changed(around).where("is_new").collect()} == {420.0}
+    assert around.rows.inputFiles() != []
+    assert {row["seconds_since_previous"] for row in changed(around.rows).where("is_new").collect()} == {420.0}

@@ -3,9 +3,15 @@
 from lake.storage.care import compact, data_files, has_old_files, purge, vacuum
 from lake.storage.columns import add_missing_columns, missing_columns, require_columns
 from lake.storage.file_system import as_glob, empty_files, make_folder, qualified
-from lake.storage.streams import checkpoint, query_id, read_stream, require_matching_checkpoint, stream_batches
+from lake.storage.pools import BESIDE, in_pool
+from lake.storage.streams import (
+    checkpoint,
+    read_stream,
+    require_matching_checkpoint,
+    stream_batches,
+    transaction_of,
+)
 from lake.storage.tables import (
-    Transaction,
     alone,
     append,
     delete_matching,
@@ -20,8 +26,11 @@ from lake.storage.tables import (
     tables_on_disk,
     update_where,
 )
+from lake.storage.transactions import Transaction
+from lake.storage.turns import turns_of
 
 __all__ = [
+    "BESIDE",
     "Transaction",
     "add_missing_columns",
     "alone",
@@ -36,13 +45,13 @@ __all__ = [
     "ensure_tables",
     "exists",
     "has_old_files",
+    "in_pool",
     "is_written",
     "make_folder",
     "merge_changes",
     "missing_columns",
     "purge",
     "qualified",
-    "query_id",
     "read",
     "read_csv",
     "read_stream",
@@ -51,6 +60,8 @@ __all__ = [
     "require_matching_checkpoint",
     "stream_batches",
     "tables_on_disk",
+    "transaction_of",
+    "turns_of",
     "update_where",
     "vacuum",
 ]

@@ -74,6 +74,8 @@ def _bounded_files(spark: SparkSession, settings: Settings, name: str) -> Iterat
         "spark.databricks.delta.optimize.maxFileSize": str(most),
         # Rows of one partition may be smaller than those of others, and full files of them too.
         "spark.databricks.delta.optimize.minFileSize": str(most // 4),
+        # Each thread keeps a core busy, and streams want some.
+        "spark.databricks.delta.optimize.maxThreads": str(max(spark.sparkContext.defaultParallelism // 2, 1)),
         "spark.sql.files.maxRecordsPerFile": str(tables.MOST_ROWS_A_FILE),
     }
     with _set(spark, sizes):

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,9 @@ from lake.errors import CheckpointError
 from lake.settings import Settings
 from lake.storage.columns import require_columns
 from lake.storage.file_system import is_there
+from lake.storage.pools import BESIDE, LINE, in_pool
 from lake.storage.tables import exists, read
+from lake.storage.transactions import Transaction
 from lake.storage.turns import turns_of
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ _OF_SMALL_BATCHES = {
     "spark.databricks.delta.merge.materializeSource": "none",
 }
 _GENERATED = "FALLBACK"
+_PARTITIONS = "spark.sql.shuffle.partitions"
 _STARTING = threading.Lock()
 
 
@@ -90,10 +93,15 @@ def stream_batches(
     """
     place = checkpoint(settings, query)
     if continuous:
-        write = _in_turn(_as_it_suits(write, has_little), rank)
+        partitions = _partitions(rows.sparkSession, rank)
+        write = _in_turn(_as_it_suits(write, has_little, partitions), rank)
         write = _then_wait(write, settings, rank) if leads else write
     writer = rows.writeStream.foreachBatch(write).queryName(query).option("checkpointLocation", place)
-    with _interpreted(rows.sparkSession) if continuous or has_little() else nullcontext():
+    with ExitStack() as starting:
+        if continuous:
+            starting.enter_context(in_pool(rows.sparkSession, BESIDE if rank < 0 else LINE))
+        if continuous or has_little():
+            starting.enter_context(_interpreted(rows.sparkSession))
         started = _trigger(
             writer, settings.trigger_seconds if every_seconds is None else every_seconds, continuous
         ).start()
@@ -145,14 +153,21 @@ def _in_turn(write: Write, rank: int) -> Write:
     return wait_and_write
 
 
-def _as_it_suits(write: Write, has_little: Asked) -> Write:
+def _as_it_suits(write: Write, has_little: Asked, partitions: int) -> Write:
     def suit_and_write(batch: DataFrame, batch_id: int) -> None:
         # The session is the stream's own, and it works on one micro-batch at a time.
         mode = _OF_SMALL_BATCHES[FACTORY_MODE] if has_little() else _GENERATED
         batch.sparkSession.conf.set(FACTORY_MODE, mode)
+        batch.sparkSession.conf.set(_PARTITIONS, partitions)
         write(batch, batch_id)
 
     return suit_and_write
+
+
+def _partitions(spark: SparkSession, rank: int) -> int:
+    """Into how many partitions a stream shuffles: what is done beside the line leaves cores to it."""
+    configured = int(str(spark.conf.get(_PARTITIONS)))
+    return max(configured // 2, 1) if rank < 0 else configured
 
 
 @contextmanager
@@ -185,7 +200,15 @@ def checkpoint(settings: Settings, query: str) -> str:
     return settings.path("checkpoints", query)
 
 
-def query_id(spark: SparkSession, settings: Settings, query: str) -> str:
+def transaction_of(spark: SparkSession, settings: Settings, query: str, batch_id: int) -> Transaction:
+    """What names the writes of a micro-batch of a query that has been started."""
+    running = _RUNNING.get(checkpoint(settings, query))
+    return Transaction(
+        _query_id(spark, settings, query), batch_id, is_followed=running is not None and running.query.isActive
+    )
+
+
+def _query_id(spark: SparkSession, settings: Settings, query: str) -> str:
     """The identity of a started query. It lives and dies with the checkpoint, as the numbers of micro-batches do."""
     metadata = checkpoint(settings, query) + "/metadata"
     if settings.is_local:

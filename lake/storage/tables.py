@@ -6,7 +6,6 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from delta.tables import DeltaTable
@@ -15,20 +14,14 @@ from pyspark.sql.types import StructType
 
 from lake.catalog import LAYERS, TABLES
 from lake.lease import turn
+from lake.named_columns import all_named
 from lake.settings import Settings
 from lake.storage.file_system import files_in, folders_in
+from lake.storage.transactions import Transaction, read_ahead
 from lake.table import Table
 
 # A stream takes whole files, so that none may hold too much for one turn.
 MOST_ROWS_A_FILE = 125_000
-
-
-@dataclass(frozen=True)
-class Transaction:
-    """Names a write, so that Delta ignores it the second time: the query's id and its micro-batch."""
-
-    application: str
-    version: int
 
 
 def ensure_tables(spark: SparkSession, settings: Settings, names: list[str] | None = None) -> None:
@@ -82,12 +75,15 @@ def read_csv(spark: SparkSession, files: list[Path], schema: StructType) -> Data
 
 def append(rows: DataFrame, settings: Settings, name: str, transaction: Transaction | None = None) -> None:
     """Append rows of the declared columns; with a transaction, at most once."""
-    writer = rows.select(TABLES[name].column_names).write.format("delta").mode("append")
+    writer = rows.select(all_named(TABLES[name].column_names)).write.format("delta").mode("append")
     writer = writer.option("maxRecordsPerFile", MOST_ROWS_A_FILE)
     if transaction:
         writer = writer.option("txnAppId", transaction.application).option("txnVersion", transaction.version)
+    path = settings.table_path(name)
     with alone(settings, _additions(name)):
-        writer.save(settings.table_path(name))
+        writer.save(path)
+    if transaction and transaction.is_followed:
+        read_ahead(rows.sparkSession, path)
 
 
 def replace_where(rows: DataFrame, settings: Settings, name: str, condition: str) -> None:

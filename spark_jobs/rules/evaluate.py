@@ -45,28 +45,7 @@ def evaluate(events: DataFrame, rules: RuleSet, feed: str) -> DataFrame:
     fired = F.array_compact(F.array(*alerts))
     scored = events.withColumn("held", held).withColumn("fired", fired).withColumn("score", _score())
     exploded = scored.select("*", F.explode("fired").alias("alert"))
-    return exploded.select(
-        "event_id",
-        "alert.rule",
-        F.lit(feed).alias("watches"),
-        "user_id",
-        "alert.entity",
-        "alert.entity_id",
-        "event_time",
-        "event_date",
-        "alert.severity",
-        "alert.typology",
-        "alert.state",
-        "alert.cool_down_s",
-        "alert.weight",
-        "score",
-        _decision(rules.thresholds_of(feed)).alias("decision"),
-        "alert.reason",
-        "alert.fired_on",
-        "alert.held_by",
-        F.lit(rules.version).alias("rule_set"),
-        "inputs_arrived_at",
-    )
+    return exploded.select(*_told(feed, rules.version, rules.thresholds_of(feed)))
 
 
 def fires(rule: Rule) -> Column:
@@ -162,6 +141,33 @@ def _decision(thresholds: Thresholds) -> Column:
     score = F.col("score")
     reviewed = F.when(score >= thresholds.review_at, REVIEW).otherwise(APPROVE)
     return F.when(score >= thresholds.block_at, BLOCK).otherwise(reviewed)
+
+
+@lru_cache(maxsize=64)
+def _told(feed: str, version: str, thresholds: Thresholds) -> tuple[Column, ...]:
+    """What is said of each alert, from the event, its score and the `alert`."""
+    return (
+        F.col("event_id"),
+        F.col("alert.rule"),
+        F.lit(feed).alias("watches"),
+        F.col("user_id"),
+        F.col("alert.entity"),
+        F.col("alert.entity_id"),
+        F.col("event_time"),
+        F.col("event_date"),
+        F.col("alert.severity"),
+        F.col("alert.typology"),
+        F.col("alert.state"),
+        F.col("alert.cool_down_s"),
+        F.col("alert.weight"),
+        F.col("score"),
+        _decision(thresholds).alias("decision"),
+        F.col("alert.reason"),
+        F.col("alert.fired_on"),
+        F.col("alert.held_by"),
+        F.lit(version).alias("rule_set"),
+        F.col("inputs_arrived_at"),
+    )
 
 
 def _shown(name: str, kind: DataType) -> Column:

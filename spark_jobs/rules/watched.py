@@ -11,6 +11,7 @@ from lake import feeds
 from lake.catalog import DISPUTES, ORDERS, TABLES, USER_5M
 from lake.feature_tables import EVENT
 from lake.feed import Feed
+from lake.named_columns import all_named
 from lake.table import Table
 from spark_jobs.rules.functions import Kind
 
@@ -50,7 +51,7 @@ class Watched:
 
     def events(self, silver: DataFrame, condition: str) -> DataFrame:
         """From the feed's silver table to `EVENT` and the fields of events that meet a condition on `event_time`."""
-        return self.named(silver).where(condition).select(*EVENT, *self.fields)
+        return self.named(silver).where(condition).select(all_named((*EVENT, *self.fields)))
 
 
 WATCHED = {
