@@ -20,6 +20,7 @@ from spark_jobs.care import Care, care
 from spark_jobs.inventory import keep_inventory
 from spark_jobs.reconciliation import Status, close_run
 from spark_jobs.stream_metrics import Observe, recorded
+from spark_jobs.streams import Rank
 
 CONTINUOUS_LINE_SECONDS = 10.0
 _UNITS = {
@@ -138,7 +139,9 @@ def watch(
     def upkeep() -> None:
         # A fault in here stops no stream; the next call, or `risklake care`, does the work.
         try:
-            _name_inconsistent(close_run(spark, settings), stages, tell or (lambda message: None))
+            with storage.turns_of(Rank.CARE).turn(Rank.CARE):
+                counted = close_run(spark, settings)
+            _name_inconsistent(counted, stages, tell or (lambda message: None))
             tended = care(spark, settings)
             compacted = sum(table.files_after < table.files_before for table in tended)
             words = f"care: {len(tended)} tables looked at, {compacted} compacted{rows_gone(tended)}"

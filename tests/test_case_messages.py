@@ -23,6 +23,7 @@ NOW = START + timedelta(hours=1)
 def case(case_id: str, **more: Any) -> dict[str, Any]:
     quiet = {
         "entity": "user_id", "entity_id": "u1", "began_at": START, "event_date": START.date(), "last_at": START,
+        "open_until": START + timedelta(hours=1),
         "alerts": 3, "events": 3, "severity": "high", "score": 75, "decision": "review", "rules": ["far", "fast"],
         "typologies": ["card_testing"], "reason": "3 transactions in five minutes", "updated_at": START,
     }  # fmt: skip

@@ -12,11 +12,8 @@ from lake import storage
 from lake.catalog import ALERTS
 from lake.settings import Settings
 from lake.storage import tables
-from lake.storage.pools import BESIDE, LINE, in_pool
 from lake.storage.transactions import Transaction, read_ahead
 from tests.alerts import alert, alert_table
-
-POOL = "spark.scheduler.pool"
 
 
 @pytest.fixture
@@ -61,17 +58,3 @@ def test_a_write_that_comes_again_is_ignored_also_where_its_log_was_read_ahead(
 
 def test_a_table_that_is_gone_when_its_log_is_to_be_read_harms_nobody(spark: SparkSession, settings: Settings) -> None:
     assert read_ahead(spark, settings.table_path("alerts.never_made")).result() is None
-
-
-def test_a_thread_is_in_a_pool_for_as_long_as_it_says(spark: SparkSession) -> None:
-    context = spark.sparkContext
-    assert context.getLocalProperty(POOL) is None
-    with in_pool(spark, LINE):
-        with in_pool(spark, BESIDE):
-            assert context.getLocalProperty(POOL) == BESIDE
-        assert context.getLocalProperty(POOL) == LINE
-    assert context.getLocalProperty(POOL) is None
-
-
-def test_spark_shares_its_cores_between_pools(spark: SparkSession) -> None:
-    assert spark.conf.get("spark.scheduler.mode") == "FAIR"
