@@ -35,6 +35,11 @@ class Caught:
     scored: int
     by_model: int
 
+    def most_by(self, number: int) -> list[str]:
+        """The rules that alert on most of them, at most so many, the one with the most first."""
+        caught = sorted((rule for rule, count in self.by_rule.items() if count), key=lambda rule: -self.by_rule[rule])
+        return caught[:number]
+
 
 @dataclass(frozen=True)
 class Detection:

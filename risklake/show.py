@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from risklake.doctor import Finding
     from spark_jobs.reconciliation import Status
 
+# Of an attack, the rules that see most of it.
+_RULES_SHOWN = 3
+
 
 def show_json(value: Any) -> None:
     """Print strict JSON on stdout."""
@@ -109,10 +112,10 @@ def show_detection(found: Detection) -> None:
     table = Table(
         "attack",
         _right("payments"),
-        *(_right(rule) for rule in found.rules),
         _right("any rule"),
         _right("scored"),
         _right("model"),
+        "mostly by",
         title=f"What is caught: base rate {found.base_rate:.4f}",
         title_justify="left",
         title_style="bold",
@@ -123,21 +126,28 @@ def show_detection(found: Detection) -> None:
         table.add_row(
             row.scenario or "(honest)",
             f"{row.transactions:,}",
-            *(_share(row.by_rule[rule], row.transactions) for rule in found.rules),
             _share(row.by_any_rule, row.transactions),
             f"{row.scored:,}",
             _share(row.by_model, row.scored),
+            "\n".join(f"{rule} {row.by_rule[rule]:,}" for rule in row.most_by(_RULES_SHOWN)),
         )
     console.print(table)
-    precision = ", ".join(f"{rule} {_figure(found.precision(rule))}" for rule in found.rules)
+    if found.rules:
+        console.print(_by_rule(found))
     model = f"{_figure(found.model_precision)} ({found.model_version})" if found.model_version else "no scores yet"
-    console.print(
-        f"Precision: {precision or 'no alerts'}; the model's riskiest 1 % of what it scored: {model}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    console.print(f"Precision of the model's riskiest 1 % of what it scored: {model}", highlight=False, soft_wrap=True)
     if found.missing:
         console.print(f"{found.missing:,} labelled events are not in silver (yet)", highlight=False)
+
+
+def _by_rule(found: Detection) -> Table:
+    """What each rule alerts on."""
+    table = Table("rule", *map(_right, ("frauds", "honest", "precision")), title="By rule", title_justify="left")
+    for rule in found.rules:
+        honest = sum(row.by_rule[rule] for row in found.scenarios if not row.scenario)
+        frauds = sum(row.by_rule[rule] for row in found.scenarios) - honest
+        table.add_row(rule, f"{frauds:,}", f"{honest:,}", _figure(found.precision(rule)))
+    return table
 
 
 def show_summary(summary: Summary, settings: Settings) -> None:

@@ -15,7 +15,7 @@ from lake import storage
 from lake.catalog import TABLES
 from lake.errors import UsageError
 from lake.settings import Settings
-from risklake.detection import _scored, measure_detection
+from risklake.detection import Caught, _scored, measure_detection
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 # What a column of a row that says nothing about it holds.
@@ -39,6 +39,12 @@ def fill(spark: SparkSession, settings: Settings, name: str, *rows: dict[str, An
 def write_labels(folder: Path, *rows: str) -> None:
     folder.mkdir(parents=True)
     (folder / "a.csv.gz").write_bytes(gzip.compress("\n".join(["event_id,is_fraud,scenario", *rows, ""]).encode()))
+
+
+def test_of_a_scenario_the_rules_that_see_most_come_first_and_those_that_see_nothing_not() -> None:
+    caught = Caught("testing", 9, {"far": 1, "fast": 5, "odd": 0, "rare": 2}, 6, 0, 0)
+    assert caught.most_by(2) == ["fast", "rare"]
+    assert caught.most_by(9) == ["fast", "rare", "far"]
 
 
 def test_each_scenario_shows_what_each_rule_and_the_newest_model_catch(spark: SparkSession, settings: Settings) -> None:

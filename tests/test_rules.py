@@ -53,7 +53,7 @@ def test_an_example_that_a_rule_does_not_fit_is_seen(spark: SparkSession) -> Non
 
 
 def test_a_missing_value_is_quiet_unless_the_rule_says_otherwise(spark: SparkSession) -> None:
-    first = {"country_changed": None, "seconds_since_previous": None}
+    first = {"travel_km": None, "travel_kmh": None}
     rules = [shipped("country_hop_1h"), shipped("country_hop_1h", name="bold", when_missing="fires")]
     assert [row["rule"] for row in fired(spark, RuleSet(tuple(rules)), first)] == ["bold"]
 
@@ -86,8 +86,8 @@ def test_points_of_active_rules_add_up_to_a_decision(spark: SparkSession) -> Non
         spark,
         RuleSet(tuple(rules), {"transactions": Thresholds(60, 100)}),
         {"event_id": "a", "txn_count_5m": 3},
-        {"event_id": "b", "txn_count_5m": 3, "country_changed": True, "seconds_since_previous": 1.0},
-        {"event_id": "c", "country_changed": True, "seconds_since_previous": 1.0},
+        {"event_id": "b", "txn_count_5m": 3, "travel_km": 300.0},
+        {"event_id": "c", "travel_km": 300.0},
         {"event_id": "d"},
     )
     assert {(row["event_id"], row["score"], row["decision"]) for row in found} == {
