@@ -54,8 +54,8 @@ def care(
         # What several programs write is written in turn.
         is_shared = TABLES[name].layer == "monitoring" or name == SCORES.name
         # Of streams of this program, only those that no alert waits for wait for it.
-        is_next = storage.turns_of(Rank.CARE).turn(Rank.CARE)
-        with is_next, turn(settings, name) if is_shared else nullcontext():
+        its_turn = storage.turns_of(Rank.CARE).turn(Rank.CARE)
+        with its_turn, turn(settings, name) if is_shared else nullcontext():
             done.append(_care_for(spark, settings, name, today, expired.get(name, 0)))
         if report:
             report(number, len(names))

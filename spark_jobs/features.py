@@ -114,7 +114,7 @@ def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
             users = replace(users, rows=changed(users.rows)).settled()
             linked = of_links.around(batch, taken).settled() if batch.is_linked else None
             writing.append(_with_links(users.rows.where("is_new"), linked.rows if linked else None))
-            writing.correct(users.rows.where("not is_new"), USER_FEATURES, users.later)
+            writing.correct(users.rows.where("not is_new"), USER_FEATURES, users.to_correct)
             if linked:
                 _correct_links(writing, linked)
         arrived.unpersist()
@@ -124,7 +124,7 @@ def _transactions_writer(settings: Settings, continuous: bool) -> _Write:
 
 def _correct_links(writing: _Writing, linked: Around) -> None:
     # Mostly there is nothing to correct: one look tells it for all keys.
-    ranges = time_ranges(linked.rows.where("not is_new")) if linked.later is None else linked.later
+    ranges = time_ranges(linked.rows.where("not is_new")) if linked.to_correct is None else linked.to_correct
     for key, features in links.KEYS.items():
         writing.correct(linked.rows.where(links.changed_column(key)), features, ranges)
 

@@ -91,15 +91,15 @@ def _moment(at_us: int) -> datetime:
 class Around:
     """What a micro-batch depends on, and what depends on it; `is_new` says which rows are of it.
 
-    `later` holds the event times of the others that it may change; None where a look at the rows has to tell.
+    `to_correct` holds the event times of the others that it may change; None where a look at the rows has to tell.
     """
 
     rows: DataFrame
-    later: TimeRanges | None = None
+    to_correct: TimeRanges | None = None
 
     def settled(self) -> Around:
         """The same, computed once; only where nothing but the rows of the micro-batch is asked for, when that is."""
-        is_asked_once = self.later is not None and not self.later
+        is_asked_once = self.to_correct is not None and not self.to_correct
         return self if is_asked_once else replace(self, rows=self.rows.localCheckpoint(eager=False))
 
 

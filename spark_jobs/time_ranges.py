@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from spark_jobs.instants import SECOND_US
 
 _BUCKET_SECONDS = 300
+_BUCKET_US = _BUCKET_SECONDS * SECOND_US
 # A condition of more ranges costs more to plan than it saves.
 _MOST = 16
 
@@ -41,7 +42,7 @@ class TimeRanges:
 
 def time_ranges(rows: DataFrame) -> TimeRanges:
     """Few ranges that hold the event time of each of these rows, with as little as may be between them."""
-    bucket = F.floor(F.unix_micros("event_time") / (_BUCKET_SECONDS * SECOND_US)).alias("bucket")
+    bucket = F.floor(F.unix_micros("event_time") / _BUCKET_US).alias("bucket")
     return TimeRanges(_covered(sorted(row["bucket"] for row in rows.select(bucket).distinct().collect())))
 
 
@@ -54,7 +55,7 @@ def ranges_and_any(rows: DataFrame, condition: Column) -> tuple[TimeRanges, bool
 
 def ranges_of_us(instants: pa.ChunkedArray) -> TimeRanges:
     """The same of instants in memory (microseconds since 1970)."""
-    buckets = np.unique(instants.to_numpy() // (_BUCKET_SECONDS * SECOND_US))
+    buckets = np.unique(instants.to_numpy() // _BUCKET_US)
     return TimeRanges(_covered(buckets.tolist()))
 
 

@@ -16,6 +16,7 @@ from lake.inbox import land_lines
 from lake.session import build_session
 from lake.settings import Settings, load_settings
 from lake.storage.streams import FACTORY_MODE
+from tests.silver_lines import GOOD
 
 
 @pytest.fixture(scope="session")
@@ -47,16 +48,8 @@ def settings(tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
 
 def transaction_line(event_id: str = "e1", **fields: Any) -> str:
     """The line of a transaction; a field set to None is left out."""
-    base = {
-        "event_id": event_id,
-        "user_id": "u1",
-        "merchant_id": "m1",
-        "amount": 10.5,
-        "currency": "EUR",
-        "country": "DE",
-        "event_time": "2026-01-05T10:00:00Z",
-    }
-    return json.dumps({key: value for key, value in (base | fields).items() if value is not None})
+    named = GOOD | {"event_id": event_id} | fields
+    return json.dumps({key: value for key, value in named.items() if value is not None})
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,6 +24,28 @@ from spark_jobs import pipeline
 from spark_jobs.care import MANY_FILES, care, crowded
 from spark_jobs.inventory import take_inventory
 from spark_jobs.reconciliation import close_run
+from spark_jobs.streams import Rank
+
+
+def test_care_waits_for_its_turn_with_what_is_done_beside_the_line(spark: SparkSession, settings: Settings) -> None:
+    done = threading.Event()
+
+    def tend() -> None:
+        care(spark, settings)
+        done.set()
+
+    tending, beside = threading.Thread(target=tend), storage.turns_of(Rank.MONITORING)
+    with beside.turn(Rank.MONITORING):
+        tending.start()
+        deadline = time.monotonic() + 120
+        while not beside._waiting and not done.is_set() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [rank for rank, _ in beside._waiting] == [Rank.CARE]
+        with storage.turns_of(Rank.ALERTS).turn(Rank.ALERTS):
+            pass  # the line goes on
+        assert not done.is_set()
+    assert done.wait(120)
+    tending.join()
 
 
 def test_only_folders_with_many_files_are_crowded() -> None:

@@ -156,7 +156,7 @@ class Table:
             for key, features in KEYS.items():
                 # One that no micro-batch has brought yet has no row to be corrected.
                 if row[changed_column(key)] and row["event_id"] in self.stored:
-                    assert row["is_new"] or around.later is None or is_within(row, around.later)
+                    assert row["is_new"] or around.to_correct is None or is_within(row, around.to_correct)
                     self.stored[row["event_id"]] |= {one.name: row[one.name] for one in features}
                     self.corrected.append(row["event_id"])
         return around
@@ -200,7 +200,7 @@ def test_uses_in_order_need_no_file_of_silver_and_correct_nothing(spark: SparkSe
     for number in range(12):
         around = table.take([Use(f"{number}-{user}", number * apart, f"u{user}", "d", f"p{user}") for user in range(3)])
     assert around.rows.inputFiles() == []
-    assert around.later == TimeRanges(())
+    assert around.to_correct == TimeRanges(())
     assert table.corrected == []
     assert len(table.look_back._memory._since) <= 9 * ((SLACK + STEP).total_seconds() / apart + 1)
     assert table.stored == wanted(table.events)

@@ -76,8 +76,8 @@ def test_what_is_changed_batch_by_batch_equals_all_of_silver_whatever_comes_late
         found = {row["event_id"]: row for row in changed(around.rows).select(*CONTENT).collect()}
         new = {event_id for event_id, _, _ in batch}
         assert new <= found.keys()
-        if around.later is not None:
-            assert all(is_within(row, around.later) for event_id, row in found.items() if event_id not in new)
+        if around.to_correct is not None:
+            assert all(is_within(row, around.to_correct) for event_id, row in found.items() if event_id not in new)
         # As the stream does: rows of this micro-batch are added, those before it corrected.
         stored |= found
     whole = user_5m(storage.read(spark, settings, SOURCE).select(*INPUTS)).select(*CONTENT)
@@ -90,7 +90,7 @@ def test_transactions_in_order_need_no_file_of_silver(spark: SparkSession, setti
         batch = [(f"{number}-{user}", f"u{user}", START + number * apart) for user in range(3)]
         around = surroundings(spark, settings, look_back, batch)
     assert around.rows.inputFiles() == []
-    assert around.later == TimeRanges(())
+    assert around.to_correct == TimeRanges(())
     assert len(look_back._memory._since) <= 3 * ((SLACK + STEP) / apart + 1)
     assert {row["seconds_since_previous"] for row in changed(around.rows).where("is_new").collect()} == {180.0}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
 from lake.catalog import ALERTS
@@ -54,6 +55,28 @@ def test_a_write_that_comes_again_is_ignored_also_where_its_log_was_read_ahead(
         asked[-1].result()
     assert len(asked) == 4
     assert sorted(row["event_id"] for row in storage.read(spark, settings, ALERTS.name).collect()) == ["e0", "e1", "e2"]
+
+
+@pytest.mark.parametrize("runs_on", [True, False])
+def test_only_a_stream_that_runs_on_is_followed_by_more_writes(
+    spark: SparkSession, settings: Settings, runs_on: bool
+) -> None:
+    made, enough = list[Transaction](), threading.Event()
+
+    def write(batch: DataFrame, batch_id: int) -> None:
+        made.append(storage.transaction_of(batch.sparkSession, settings, "followed", batch_id))
+        if len(made) == 2:
+            enough.set()
+
+    rows = spark.readStream.format("rate-micro-batch").option("rowsPerBatch", 1).load()
+    query = storage.stream_batches(rows, settings, write, query="followed", continuous=runs_on, every_seconds=0)
+    try:
+        assert enough.wait(60) if runs_on else query.awaitTermination(60)
+    finally:
+        query.stop()
+    # The first may come before it is known that the stream has started.
+    assert made[-1].is_followed == runs_on
+    assert not storage.transaction_of(spark, settings, "followed", 9).is_followed
 
 
 def test_a_table_that_is_gone_when_its_log_is_to_be_read_harms_nobody(spark: SparkSession, settings: Settings) -> None:
