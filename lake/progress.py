@@ -11,6 +11,8 @@ from functools import partial
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lake.terminal import Terminal
+
 PLAIN_LINE_SECONDS = 10.0
 # Before this share is done, a remaining time would be a guess.
 LEAST_SHARE_FOR_REMAINING = 0.1
@@ -23,7 +25,7 @@ Update = Callable[..., None]
 class Stages:
     """The stages of one run and how long each took. Write to stderr, so that stdout stays for results."""
 
-    console: Console = field(default_factory=lambda: Console(stderr=True))
+    console: Console = field(default_factory=lambda: Terminal(stderr=True))
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager

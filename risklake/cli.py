@@ -12,6 +12,7 @@ import typer
 from generator.command import EXAMPLES, generate
 from lake.errors import InconsistentError, LakehouseError, UsageError
 from lake.settings import describe
+from lake.terminal import printable
 from risklake import (
     alerts_command,
     explain_command,
@@ -258,7 +259,7 @@ def main() -> None:
     try:
         app()
     except LakehouseError as error:
-        typer.echo(f"risklake: {error}", err=True)
+        typer.echo(printable(f"risklake: {error}"), err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         typer.echo("risklake: stopped", err=True)

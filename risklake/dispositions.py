@@ -12,7 +12,9 @@ from lake import storage
 from lake.catalog import ALERTS, CASES, DISPOSITIONS
 from lake.errors import UsageError
 from lake.lease import turn
+from lake.masking_key import masking_key, require_same_key
 from lake.settings import Settings
+from spark_jobs.personal import mask_free_text
 from spark_jobs.rules.evaluate import OPEN
 
 LABELS = FRAUD, GENUINE = ("fraud", "genuine")
@@ -21,25 +23,35 @@ STATES = ("open", "closed", "all")
 
 @dataclass(frozen=True)
 class Found:
-    """What an id names: a case, if it is one, and its events."""
+    """What an id names: a case, if it is one, and its events, each with its feed."""
 
     case_id: str | None
-    events: list[str]
+    of_feeds: list[tuple[str, str]]
+
+    @property
+    def events(self) -> list[str]:
+        """The ids of the events."""
+        return [event_id for event_id, _ in self.of_feeds]
 
 
 def close(spark: SparkSession, settings: Settings, found_by: str, label: str, note: str | None) -> Found:
     """Close a case (by its id), or an event with alerts (by its id), as fraud or genuine.
 
-    Raises `UsageError` for an id that is neither, and for another label.
+    E-mail addresses, card and phone numbers in the note are masked, as in all free text.
+
+    Raises `UsageError` for an id that is neither, and for another label; `SettingError` for another masking key.
     """
     if label not in LABELS:
         raise UsageError(f"{label!r} is no disposition; close it --as {' or '.join(LABELS)}")
+    require_same_key(settings)
     closed = events_of(spark, settings, found_by)
     now = datetime.now(UTC)
-    rows = [(event_id, label, closed.case_id, now, note) for event_id in closed.events]
+    rows = [(event_id, label, closed.case_id, now, note, feed) for event_id, feed in closed.of_feeds]
+    masked = mask_free_text(F.col("note"), masking_key(settings))
+    decided = spark.createDataFrame(rows, DISPOSITIONS.schema).withColumn("note", masked)
     with turn(settings, DISPOSITIONS.name):
         storage.ensure_tables(spark, settings, [DISPOSITIONS.name])
-        storage.append(spark.createDataFrame(rows, DISPOSITIONS.schema), settings, DISPOSITIONS.name)
+        storage.append(decided, settings, DISPOSITIONS.name)
     return closed
 
 
@@ -51,8 +63,8 @@ def events_of(spark: SparkSession, settings: Settings, found_by: str) -> Found:
         if case:
             of_entity = (F.col("entity") == case[0]["entity"]) & (F.col("entity_id") == case[0]["entity_id"])
             within = F.col("event_time").between(F.lit(case[0]["began_at"]), F.lit(case[0]["last_at"]))
-            return Found(found_by, _event_ids(alerts.where(of_entity & within)))
-    events = _event_ids(alerts.where(F.col("event_id") == found_by))
+            return Found(found_by, _of_feeds(alerts.where(of_entity & within)))
+    events = _of_feeds(alerts.where(F.col("event_id") == found_by))
     if not events:
         raise UsageError(f"{found_by!r} is no case and no event with an open alert. `risklake alerts cases` lists them")
     return Found(None, events)
@@ -87,8 +99,13 @@ def _undecided(cases: DataFrame, alerts: DataFrame, decided: DataFrame) -> DataF
     )
     of_cases = alerts.join(closed, on=["entity", "entity_id"], how="inner")
     within = of_cases.where(F.col("event_time").between(F.col("began_at"), F.col("last_at")))
-    return within.join(decided, on=["case_id", "event_id"], how="left_anti").select("case_id").distinct()
+    same = (F.col("decided.case_id") == F.col("alert.case_id")) & (F.col("decided.event_id") == F.col("alert.event_id"))
+    of_feed = F.coalesce(F.col("decided.watches") == F.col("alert.watches"), F.lit(True))
+    left = within.alias("alert").join(decided.alias("decided"), same & of_feed, how="left_anti")
+    return left.select("case_id").distinct()
 
 
-def _event_ids(alerts: DataFrame) -> list[str]:
-    return sorted(row["event_id"] for row in alerts.select("event_id").distinct().collect())
+def _of_feeds(alerts: DataFrame) -> list[tuple[str, str]]:
+    return sorted(
+        (row["event_id"], row["watches"]) for row in alerts.select("event_id", "watches").distinct().collect()
+    )

@@ -139,7 +139,8 @@ def _of_accepted(event: _Event, asked: str, told: Future[list[Facts]], pool: Thr
     judging = pool.submit(_judged, event) if featured else None
     alerts = event.rows(ALERTS.name)
     cases, models = _cases(event, alerts), _models(event, values)
-    dispositions = event.rows(DISPOSITIONS.name, F.col("event_id") == event.event_id)
+    of_feed = F.coalesce(F.col("watches") == name, F.lit(True))
+    dispositions = event.rows(DISPOSITIONS.name, (F.col("event_id") == event.event_id) & of_feed)
     mart = next(iter(event.rows(MART)), None) if name == "transactions" else None
     rules, score, decision = judging.result() if judging else ([], 0, "")
     return Explanation(

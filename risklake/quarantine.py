@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import QUARANTINE, RELEASES
+from lake.catalog import ORPHANS, QUARANTINE, RELEASES
 from lake.errors import InputError, UsageError
 from lake.feed_tables import bronze_table
 from lake.feeds import FEEDS
@@ -21,6 +21,7 @@ from lake.inbox import CSV_SUFFIXES, land_blocks, land_lines
 from lake.lease import leases, turn
 from lake.settings import Settings
 from spark_jobs.csv_lines import csv_object
+from spark_jobs.releases import with_released
 
 _LINE = ["feed", "source_file", "line_number"]
 # No stream reads a name that begins with a dot.
@@ -64,10 +65,14 @@ def entries(spark: SparkSession, settings: Settings, *, feed: str | None = None,
         rows = rows.where(F.col("feed") == feed)
     if code:
         rows = rows.where(F.array_contains("reasons.code", code))
-    if not storage.exists(spark, settings, RELEASES.name):
-        return rows.withColumn("released_at", F.lit(None).cast("timestamp"))
-    released = storage.read(spark, settings, RELEASES.name).select(*_LINE, "released_at")
-    return rows.join(released, on=_LINE, how="left")
+    return with_released(spark, settings, rows)
+
+
+def waiting(spark: SparkSession, settings: Settings, *, feed: str | None = None) -> DataFrame:
+    """Good lines that wait for what they refer to (rows of `silver.orphans`), the oldest first."""
+    rows = storage.read(spark, settings, ORPHANS.name).where("stands_in = 'waiting'")
+    chosen = rows.where(F.col("feed") == feed) if feed else rows
+    return chosen.orderBy("arrived_at", *_LINE)
 
 
 def groups(rows: DataFrame) -> DataFrame:

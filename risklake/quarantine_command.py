@@ -64,6 +64,31 @@ def list_lines(
     _print(rows, ["id", "codes", "released", "excerpt"], as_json)
 
 
+@app.command("waiting", epilog="Example: risklake quarantine waiting --feed transactions")
+def list_waiting(
+    feed: OfFeed = None,
+    limit: Annotated[int, typer.Option(help="Most lines to show", min=1)] = 50,
+    lake: Lake = None,
+    as_json: AsJson = False,
+) -> None:
+    """List good lines that wait for a user, merchant or product, the oldest first (setting `orphans`)."""
+    from risklake.quarantine import LineId, waiting
+
+    settings, spark = _open(lake)
+    found = waiting(spark, settings, feed=feed).limit(limit).collect()
+    spark.stop()
+    rows = [
+        {
+            "id": str(LineId(row["feed"], row["source_file"], row["line_number"])),
+            "event": row["event_key"],
+            "missing": ", ".join(f"{one['field']} {one['key']}" for one in row["missing"]),
+            "arrived_at": row["arrived_at"],
+        }
+        for row in found
+    ]
+    _print(rows, ["id", "event", "missing", "arrived_at"], as_json)
+
+
 @app.command("show", epilog="Example: risklake quarantine show transactions/a.jsonl:17 --raw")
 def show(
     line: Annotated[str, typer.Argument(help="feed/file:number, as `list` prints it")],

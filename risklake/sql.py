@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import SparkSession
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from lake import storage
@@ -18,6 +18,7 @@ from lake.errors import MachineError, UsageError
 from lake.roles import role_statements
 from lake.session import registration_statements
 from lake.settings import Settings
+from lake.terminal import console
 
 
 def run_query(spark: SparkSession, query: str, *, as_json: bool, limit: int) -> None:
@@ -31,10 +32,10 @@ def run_query(spark: SparkSession, query: str, *, as_json: bool, limit: int) -> 
         for row in rows:
             print(row)  # noqa: T201
         return
-    table = Table(*result.columns, header_style="bold")
+    table = Table(*map(escape, result.columns), header_style="bold")
     for row in rows:
-        table.add_row(*("null" if value is None else str(value) for value in row))
-    Console().print(table)
+        table.add_row(*("null" if value is None else escape(str(value)) for value in row))
+    console.print(table)
 
 
 def shell_statements(spark: SparkSession, settings: Settings, role: str | None) -> list[str]:

@@ -22,6 +22,7 @@ from spark_jobs.processed_orders import FRAUD, fraud_alert, processed_orders
 from spark_jobs.rules.book import RuleBook
 from spark_jobs.rules.evaluate import WITHDRAWN, evaluate
 from spark_jobs.rules.watched import WATCHED, Watched
+from spark_jobs.side_by_side import side_by_side
 from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import TimeRanges, ranges_and_any
@@ -108,8 +109,9 @@ def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Call
 
 def _write_judged(judged: DataFrame, settings: Settings, transaction: Transaction) -> None:
     new = judged.where("is_insert")
-    storage.append(new, settings, PROCESSED_ORDERS.name, transaction)
-    storage.append(fraud_alert(new), settings, FRAUD_ALERT.name, transaction)
+    written = {PROCESSED_ORDERS: new, FRAUD_ALERT: fraud_alert(new)}
+    works = [partial(storage.append, rows, settings, table.name, transaction) for table, rows in written.items()]
+    side_by_side(judged.sparkSession, works)
 
 
 def _correct_judged(changed: DataFrame, settings: Settings, ranges: TimeRanges) -> None:

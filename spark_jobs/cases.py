@@ -36,6 +36,7 @@ _SUMMED = (
 )
 # An alert takes all those with it that its entity has had lately.
 _MOST_BYTES = MOST_BYTES // 8
+_LONGEST = f"interval {int(LONGEST_COOL_DOWN.total_seconds())} seconds"
 
 
 def cases(alerts: DataFrame) -> DataFrame:
@@ -186,8 +187,7 @@ def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
         found = grown(latest, changes.join(F.broadcast(growing.select(*_ENTITY)), on=list(_ENTITY), how="left_semi"))
         has_others = not others.isEmpty()
         if has_others:
-            alerts = storage.read(spark, settings, ALERTS.name).where(dates)
-            found = found.unionByName(cases(_within(alerts, others, "event_time")))
+            found = found.unionByName(cases(_alerts_of(settings, others)))
         found = found.withColumn("updated_at", now).localCheckpoint(eager=False)
         storage.merge_changes(found, settings, CASES.name, within=f"old.{dates}", insert=True)
         if has_others:
@@ -198,6 +198,16 @@ def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
                 storage.delete_matching(gone, settings, CASES.name, within=f"old.{dates}")
 
     return write
+
+
+def _alerts_of(settings: Settings, extents: DataFrame) -> DataFrame:
+    """All alerts within some extents; with literal bounds, so that files are skipped."""
+    bounds = (F.unix_micros(F.min("first")).alias("first"), F.unix_micros(F.max("last")).alias("last"))
+    first, last = extents.agg(*bounds).collect()[0]
+    alerts = storage.read(extents.sparkSession, settings, ALERTS.name)
+    days = F.col("event_date").between(*(F.to_date(F.timestamp_micros(F.lit(at))) for at in (first, last)))
+    times = F.col("event_time").between(*(F.timestamp_micros(F.lit(at)) for at in (first, last)))
+    return _within(alerts.where(days & times), extents, "event_time")
 
 
 def _touched(changes: DataFrame) -> DataFrame:
@@ -214,8 +224,8 @@ def _extents(touched: DataFrame, standing: DataFrame) -> DataFrame:
 
     Mostly all of them are new, and later than its `latest` case, which then tells enough: it `grows`.
     """
-    apart = F.expr(f"interval {int(LONGEST_COOL_DOWN.total_seconds())} seconds")
-    is_near = (F.col("last_at") >= F.col("first") - apart) & (F.col("began_at") <= F.col("last") + apart)
+    # A change reaches as far ahead as its own cool-down may, and back to the cases that were open then.
+    is_near = (_ends() >= F.col("first")) & (F.col("began_at") <= F.col("last") + F.expr(_LONGEST))
     near = standing.join(F.broadcast(touched), on=list(_ENTITY)).where(is_near)
     latest = F.max_by(F.struct(*CASES.content), "began_at").alias("latest")
     wide = near.groupBy(*_ENTITY).agg(F.min("began_at").alias("began_at"), F.max("last_at").alias("last_at"), latest)
@@ -237,8 +247,16 @@ def _extents(touched: DataFrame, standing: DataFrame) -> DataFrame:
 
 def _near(standing: DataFrame, first: date, last: date) -> DataFrame:
     """Cases that may lie near some days; with literal bounds, so that files are skipped."""
-    apart = LONGEST_COOL_DOWN + timedelta(days=1)
-    return standing.where((F.col("last_at") >= F.lit(first - apart)) & (F.col("began_at") <= F.lit(last + apart)))
+    may_reach = F.col("last_at") >= F.lit(first - LONGEST_COOL_DOWN - timedelta(days=1))
+    is_open = F.col("open_until").isNull() | (F.col("open_until") >= F.lit(first))
+    return standing.where(
+        may_reach & is_open & (F.col("began_at") <= F.lit(last + LONGEST_COOL_DOWN + timedelta(days=1)))
+    )
+
+
+def _ends() -> Column:
+    """Until when a case is open; one of before that was kept, as long as any may be."""
+    return F.coalesce("open_until", F.col("last_at") + F.expr(_LONGEST))
 
 
 def _days(extents: DataFrame) -> tuple[date, date] | None:

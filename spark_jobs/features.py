@@ -25,7 +25,7 @@ from spark_jobs.link_look_back import LinkLookBack
 from spark_jobs.look_back import Around, Batch
 from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
-from spark_jobs.time_ranges import TimeRanges, time_ranges
+from spark_jobs.time_ranges import TimeRanges, ranges_of_each, time_ranges
 from spark_jobs.user_5m import INPUTS, user_5m
 from spark_jobs.user_look_back import UserLookBack
 
@@ -139,18 +139,19 @@ def _with_links(rows: DataFrame, linked: DataFrame | None) -> DataFrame:
 
 def _orders_writer(settings: Settings, continuous: bool) -> _Write:
     def write(batch: DataFrame, batch_id: int) -> None:
-        arrived = orders.orders_of(batch).select(*orders.INPUTS).persist()
+        arrived = orders.orders_of(batch).select(*orders.INPUTS).localCheckpoint(eager=False)
         around = orders.around(arrived, storage.read(batch.sparkSession, settings, ORDERS.source))
         if around is not None:
             writing = _Writing(settings, ORDERS, batch_id, arrived)
-            of_users, of_equals = around
-            user = orders.changed_of_users(of_users).localCheckpoint(eager=False)
-            equal = orders.changed_equal(of_equals).localCheckpoint(eager=False)
+            user = orders.changed_of_users(around[0]).localCheckpoint(eager=False)
+            equal = orders.changed_equal(around[1]).localCheckpoint(eager=False)
             new = equal.where("is_new").select(*EVENT, *(feature.name for feature in EQUAL_FEATURES))
             writing.append(user.where("is_new").join(new, on=list(EVENT), how="inner"))
-            writing.correct(user.where("not is_new"), order_features.USER_FEATURES)
-            writing.correct(equal.where("not is_new"), EQUAL_FEATURES)
-        arrived.unpersist()
+            # Mostly there is nothing to correct.
+            others = user.where("not is_new"), equal.where("not is_new")
+            of_users, of_equals = ranges_of_each(*others)
+            writing.correct(others[0], order_features.USER_FEATURES, of_users)
+            writing.correct(others[1], EQUAL_FEATURES, of_equals)
 
     return write
 

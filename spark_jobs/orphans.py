@@ -21,6 +21,7 @@ from lake.masking_key import masking_key
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs.expired import Expired, expired
+from spark_jobs.releases import with_released
 from spark_jobs.typed import typed
 from spark_jobs.verdicts import (
     ACCEPTED,
@@ -107,15 +108,19 @@ def held_too(held: DataFrame, settings: Settings, rows: DataFrame, feed: Feed, g
     """What is held (as of `held_near`), and the lines that wait under one of the ids of typed rows.
 
     A line that waits is the event of its id as an accepted one is, so that a repeat of it is a duplicate, in whichever
-    micro-batch it comes. The rows' own lines are left out: a batch that is done again decides about them anew.
+    micro-batch it comes; it is so no more for lines that came after a mended copy of it was released. The rows' own
+    lines are left out: a batch that is done again decides about them anew.
     """
     spark = rows.sparkSession
     if not storage.exists(spark, settings, ORPHANS.name):
         return held
+    first = rows.where(is_good()).groupBy(feed.key).agg(F.min("arrived_at").alias("first_arrived_at"))
     waiting = (
         gone.kept(_entries(spark, settings, feed))
-        .select(F.col("event_key").alias(feed.key), "content_hash", *_LINE)
-        .join(rows.where(is_good()).select(feed.key).distinct(), on=feed.key, how="left_semi")
+        .withColumnRenamed("event_key", feed.key)
+        .join(first, on=feed.key, how="inner")
+        .where(F.col("released_at").isNull() | (F.col("first_arrived_at") <= F.col("released_at")))
+        .select(feed.key, "content_hash", *_LINE)
         .join(rows.select(*_LINE), on=_LINE, how="left_anti")
         # A line whose release died half way stands in both.
         .join(held.select(feed.key), on=feed.key, how="left_anti")
@@ -166,8 +171,8 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
 
 
 def _complete(spark: SparkSession, settings: Settings, feed: Feed, gone: Expired) -> DataFrame:
-    """The orphans of a feed of which nothing is missing any more."""
-    entries = gone.kept(_entries(spark, settings, feed))
+    """The orphans of a feed of which nothing is missing any more, but for those that a mended copy stands for."""
+    entries = gone.kept(_entries(spark, settings, feed)).where("released_at is null")
     missing = entries.select(*_LINE, F.explode("missing").alias("missing")).select(*_LINE, "missing.*")
     known = [
         _known_keys(spark, settings, feed, field).select(F.lit(field).alias("field"), F.col(field).alias("key"))
@@ -178,7 +183,9 @@ def _complete(spark: SparkSession, settings: Settings, feed: Feed, gone: Expired
 
 
 def _entries(spark: SparkSession, settings: Settings, feed: Feed) -> DataFrame:
-    return storage.read(spark, settings, ORPHANS.name).where(F.col("feed") == feed.name)
+    """The orphans of a feed; `released_at` says since when a mended copy stands for one, and is null for all others."""
+    entries = storage.read(spark, settings, ORPHANS.name).where(F.col("feed") == feed.name)
+    return with_released(spark, settings, entries)
 
 
 def _known_keys(spark: SparkSession, settings: Settings, feed: Feed, field: str) -> DataFrame:

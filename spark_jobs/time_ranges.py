@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, reduce
 
 import numpy as np
 import pyarrow as pa
@@ -51,6 +51,13 @@ def ranges_and_any(rows: DataFrame, condition: Column) -> tuple[TimeRanges, bool
     # A query that groups them takes as long as all else that is done with few rows.
     looked = rows.select(_at_us(), condition.alias("meets")).toArrow()
     return ranges_of_us(looked["at_us"]), bool(pc.any(looked["meets"]).as_py())
+
+
+def ranges_of_each(*kinds: DataFrame) -> list[TimeRanges]:
+    """The same of each of several kinds of rows, by one look at them."""
+    told = [rows.select(_at_us(), F.lit(number).alias("kind")) for number, rows in enumerate(kinds)]
+    looked = reduce(DataFrame.unionAll, told).toArrow()
+    return [ranges_of_us(looked.filter(pc.field("kind") == number)["at_us"]) for number in range(len(kinds))]
 
 
 def ranges_of_us(instants: pa.ChunkedArray) -> TimeRanges:

@@ -172,7 +172,10 @@ def test_what_analysts_say_counts_as_it_stood_at_the_moment(
     mine = load_settings({"lake_root": str(root)}, environment={})
     said = [("e12", "fraud", 7), ("e12", "genuine", 15), ("e13", "fraud", 7), ("e13", "fraud", 15),
             ("e14", "fraud", 15)]  # fmt: skip
-    rows = [(event_id, label, None, datetime(2026, 1, day, tzinfo=UTC), None) for event_id, label, day in said]
+    rows = [
+        (event_id, label, None, datetime(2026, 1, day, tzinfo=UTC), None, "transactions")
+        for event_id, label, day in said
+    ]
     storage.ensure_tables(spark, mine, [DISPOSITIONS.name])
     storage.append(spark.createDataFrame(rows, DISPOSITIONS.schema), mine, DISPOSITIONS.name)
 

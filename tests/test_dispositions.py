@@ -8,10 +8,14 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.catalog import ALERTS, CASES, DISPOSITIONS
 from lake.errors import UsageError
+from lake.masking_key import masking_key
 from lake.settings import Settings
 from risklake.dispositions import cases_with_state, close, events_of
 from spark_jobs.cases import cases
 from tests.alerts import alert, alert_table
+from tests.tokens import python_token
+
+CONTACTS = (("zoe@mail.id", "email"), ("+62 812 3456 789", "phone"))
 
 
 @pytest.fixture
@@ -42,9 +46,10 @@ def test_a_case_is_closed_with_all_its_events(spark: SparkSession, settings: Set
     assert close(spark, settings, case_id, "fraud", "called the holder").events == ["a", "b"]
     assert dispositions(spark, settings) == {"u1": "fraud", "u2": None}
     rows = storage.read(spark, settings, DISPOSITIONS.name).orderBy("event_id").collect()
-    assert [(row["event_id"], row["label"], row["case_id"], row["note"]) for row in rows] == [
-        ("a", "fraud", case_id, "called the holder"), ("b", "fraud", case_id, "called the holder"),
-    ]  # fmt: skip
+    assert [(row["event_id"], row["watches"], row["label"], row["case_id"], row["note"]) for row in rows] == [
+        ("a", "transactions", "fraud", case_id, "called the holder"),
+        ("b", "transactions", "fraud", case_id, "called the holder"),
+    ]
 
 
 def test_the_latest_word_counts_and_new_events_open_a_case_again(
@@ -70,6 +75,26 @@ def test_an_event_that_joins_a_case_as_another_leaves_opens_it_again(
     storage.append(alert_table(spark, [alert("c", 120.0)]), settings, ALERTS.name)
     make_anew(spark, settings)
     assert dispositions(spark, settings) == {"u1": None, "u2": None}
+
+
+def test_a_note_tells_no_person(spark: SparkSession, settings: Settings, case_id: str) -> None:
+    close(spark, settings, "b", "fraud", "zoe@mail.id hung up, +62 812 3456 789 too")
+    [row] = storage.read(spark, settings, DISPOSITIONS.name).collect()
+    email, phone = (python_token(text, kind, masking_key(settings)) for text, kind in CONTACTS)
+    assert row["note"] == f"{email} hung up, {phone} too"
+
+
+def test_a_word_on_a_payment_is_none_on_the_order_of_its_id(
+    spark: SparkSession, settings: Settings, case_id: str
+) -> None:
+    close(spark, settings, case_id, "fraud", None)
+    storage.append(alert_table(spark, [alert("b", 60.0, watches="orders")]), settings, ALERTS.name)
+    make_anew(spark, settings)
+    assert dispositions(spark, settings)["u1"] is None
+    assert close(spark, settings, case_id, "genuine", None).of_feeds == [
+        ("a", "transactions"), ("b", "orders"), ("b", "transactions"),
+    ]  # fmt: skip
+    assert dispositions(spark, settings)["u1"] == "genuine"
 
 
 def test_an_event_can_be_closed_by_itself(spark: SparkSession, settings: Settings, case_id: str) -> None:

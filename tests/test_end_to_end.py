@@ -18,6 +18,7 @@ from lake import storage
 from lake.settings import Settings
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import measure_status
+from tests import planted
 
 pytestmark = pytest.mark.end_to_end
 
@@ -61,9 +62,12 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
     spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
 ) -> None:
     land([transaction(f"e{n}", user_id=f"u{n % 3}") for n in range(30)], "first.jsonl")
+    land(planted.PAYMENTS, "planted.jsonl")
+    first = 30 + len(planted.ACCEPTED_PAYMENTS)
+    last = first + 5
     stream = start(settings, "risklake", "stream")
     try:
-        assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == 30)
+        assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == first)
         dbt = start(settings, "dbt", "build", "--quiet", "--target-path", str(settings.local_path("dbt-target")),
                     "--log-path", str(settings.local_path("dbt-logs")), cwd=ROOT / "dbt")  # fmt: skip
         query = start(settings, "risklake", "sql", "select count(*) as n from silver.transactions", "--json")
@@ -72,11 +76,11 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
         outputs = {p: p.communicate(timeout=300)[0] for p in (dbt, query, second)}
         assert dbt.returncode == 0, outputs[dbt]
         assert query.returncode == 0, outputs[query]
-        assert json.loads(outputs[query].strip().splitlines()[-1])["n"] in (30, 35)
+        assert json.loads(outputs[query].strip().splitlines()[-1])["n"] in (first, last)
         assert second.returncode == 5, outputs[second]
         assert "is already running" in outputs[second].strip().splitlines()[-1]
         assert stream.poll() is None
-        assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == 35)
+        assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == last)
     finally:
         os.kill(stream.pid, signal.SIGTERM)
         output, _ = stream.communicate(timeout=60)
@@ -85,13 +89,18 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
     status = json.loads(run(settings, "risklake", "status", "--json"))
     assert status["consistent"] is True
     assert status["feeds"]["transactions"] == {
-        "lines": 35, "bronze": 35, "silver": 35, "quarantined": 0, "duplicates": 0, "waiting": 0, "orphans": 0,
-        "on_their_way": 0, "difference": 0,
+        "lines": 35 + len(planted.PAYMENTS), "bronze": 35 + len(planted.PAYMENTS), "silver": last,
+        "quarantined": len(planted.REFUSED_PAYMENTS), "duplicates": len(planted.REPEATED_PAYMENTS), "waiting": 0,
+        "orphans": 0, "on_their_way": 0, "difference": 0,
     }  # fmt: skip
-    assert status["parity"]["user_5m"] == {"compared": 35, "differing": 0}
+    assert status["parity"]["user_5m"] == {"compared": last, "differing": 0}
     # Windows are looked for seldom; the last payments may have come after that.
     assert status["parity"].get("user_windows", {"differing": 0})["differing"] == 0
-    assert storage.read(spark, settings, "marts.fct_transactions").count() in (30, 35)
+    assert storage.read(spark, settings, "marts.fct_transactions").count() in (first, last)
+    # What programs of their own print and log tells no person either.
+    assert settings.local_path("logs", "spark.log").is_file()
+    assert planted.traces_under(settings.local_path(), but=planted.RAW) == {}
+    assert [planted.traces_in(said) for said in (output, *outputs.values())] == [[], [], [], []]
 
 
 def test_jobs_run_by_themselves_with_spark_submit(

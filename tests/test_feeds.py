@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from pyspark.sql import Row, SparkSession
@@ -24,31 +23,7 @@ from spark_jobs.orphans import policies
 from spark_jobs.reconciliation import Status, close_run
 from spark_jobs.rules.watched import JUDGED
 from spark_jobs.typed import typed
-
-AT = "2026-01-05T10:00:00Z"
-LINES: dict[str, dict[str, Any]] = {
-    "users": {"user_id": "u1", "name": "Budi", "email": "budi@mail.id", "phone_number": "+62 812 3456 789",
-              "created_date": "2024-03-01", "source": "app"},
-    "merchants": {"merchant_id": "m1", "name": "Toko", "category": "food", "country": "ID",
-                  "created_date": "1999-01-31"},
-    "products": {"product_id": "g1", "product_name": "Lamp", "category": "Household", "sub_category": "Lighting",
-                 "currency": "IDR", "price": "Rp 1.250.000", "cost": 900000, "created_date": "2024-03-01",
-                 "source": "catalogue"},
-    "devices": {"device_id": "v1", "user_id": "u1", "kind": "phone", "created_date": "2024-03-01"},
-    "payment_methods": {"payment_method_id": "p1", "user_id": "u1", "kind": "debit_card", "last4": "0042",
-                        "issuer_country": "ID", "created_date": "2024-03-01"},
-    "transactions": {"event_id": "t1", "user_id": "u1", "merchant_id": "m1", "amount": 10.5, "currency": "IDR",
-                     "country": "ID", "event_time": AT},
-    "orders": {"order_id": "o1", "user_id": "u1", "product_id": "g1", "quantity": 2, "amount": "Rp 1.250.000",
-               "country": "ID", "created_date": AT, "status": "Pending"},
-    "behaviour": {"event_id": "b1", "user_id": "u1", "kind": "view", "event_time": AT},
-    "disputes": {"dispute_id": "d1", "event_id": "t1", "reason": "fraud", "amount": 10.5, "currency": "IDR",
-                 "reported_at": AT, "outcome": "lost"},
-}  # fmt: skip
-
-
-def line(feed: str, **fields: Any) -> str:
-    return json.dumps(LINES[feed] | fields)
+from tests.lines_of_feeds import line
 
 
 def test_the_feeds_that_come_through_first_are_those_that_rules_judge() -> None:

@@ -49,7 +49,7 @@ def test_an_alert_loses_the_user_in_ids_values_and_reason_and_no_amount_or_other
 
 def test_a_distinctive_id_goes_from_any_text_and_stays_in_other_ids(spark: SparkSession, settings: Settings) -> None:
     person = Person("u1", "u1", "TOKEN", (), ())
-    notes = [("u1", "fraud", "u1", AT, "u1 called, u12 did not")]
+    notes = [("u1", "fraud", "u1", AT, "u1 called, u12 did not", None)]
     name = "alerts.dispositions"
     storage.append(spark.createDataFrame(notes, TABLES[name].schema), settings, name)
     [row] = clear(spark, settings, name, "event_id", person)

@@ -26,7 +26,7 @@ def test_the_latest_word_of_an_analyst_is_a_label_and_a_dispute_is_one_anyway(sp
         [("both", day(9), "fraud"), ("bank", day(8), "fraud_takeover")],
         "event_id string, reported_at timestamp, reason string",
     )
-    decided = [
+    words = [
         ("both", "fraud", day(3)),
         ("bank", "genuine", day(4)),
         ("analyst", "genuine", day(2)),
@@ -38,12 +38,17 @@ def test_the_latest_word_of_an_analyst_is_a_label_and_a_dispute_is_one_anyway(sp
         ("again", "fraud", day(6)),
         ("again", "fraud", day(7)),
     ]
-    dispositions = spark.createDataFrame(decided, "event_id string, label string, decided_at timestamp")
+    decided = [(*word, "transactions") for word in words]
+    # Decisions of before feeds were kept, and one about an order of the same id.
+    decided += [("unkept", "fraud", day(4), None), ("bank", "fraud", day(1), "orders")]
+    schema = "event_id string, label string, decided_at timestamp, watches string"
+    dispositions = spark.createDataFrame(decided, schema)
     found = first_reports(with_dispositions(disputes, dispositions))
     assert {event: row["reason"] for event, row in found.items()} == {
-        "both": BY_ANALYST, "bank": "fraud_takeover", "analyst": BY_ANALYST, "again": BY_ANALYST,
+        "both": BY_ANALYST, "bank": "fraud_takeover", "analyst": BY_ANALYST, "again": BY_ANALYST, "unkept": BY_ANALYST,
     }  # fmt: skip
-    assert [found[event]["reported_at"].day for event in ("both", "bank", "analyst", "again")] == [3, 8, 5, 6]
+    days = [found[event]["reported_at"].day for event in ("both", "bank", "analyst", "again", "unkept")]
+    assert days == [3, 8, 5, 6, 4]
 
 
 def test_of_two_payments_of_one_id_a_report_is_of_those_that_were_made_by_then(spark: SparkSession) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.errors import InputError, UsageError
 from lake.settings import Settings
-from risklake.quarantine import LineId, entries, export, groups, raw_lines, replay
+from risklake.quarantine import LineId, entries, export, groups, raw_lines, replay, waiting
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import measure_status
+from tests.lines_of_feeds import line
 
 
 @pytest.fixture
@@ -80,6 +82,51 @@ def test_a_mended_line_is_replayed_once_and_every_line_stays_counted(
     assert (counts.lines, counts.silver, counts.quarantined, counts.duplicates) == (6, 3, 3, 0)
     # What was released is not exported again.
     assert export(spark, quarantined, entries(spark, quarantined), file) == 1
+
+
+def places(spark: SparkSession, settings: Settings) -> tuple[int, int, int, int]:
+    """Lines of payments: accepted, in quarantine, duplicates, and those that wait."""
+    counts = measure_status(spark, settings, with_parity=False).feeds["transactions"]
+    assert counts.is_consistent, counts
+    return counts.silver, counts.quarantined, counts.duplicates, counts.waiting
+
+
+def test_an_orphan_is_mended_and_its_own_line_stays_where_it_is_whatever_comes(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], tmp_path: Path
+) -> None:
+    settings, file = replace(settings, orphans="transactions=quarantine"), tmp_path / "mend.jsonl"
+    land([line("users")], "u.jsonl", "users")
+    land([line("merchants")], "m.jsonl", "merchants")
+    wrong = line("transactions", user_id="typo")
+    land([wrong], "a.jsonl")
+    take(spark, settings)
+    assert places(spark, settings) == (0, 1, 0, 0)
+    assert export(spark, settings, entries(spark, settings, code="unknown_reference"), file) == 1
+    file.write_text(file.read_text(encoding="utf-8").replace("typo", "u1"), encoding="utf-8")
+    assert replay(spark, settings, file).landed == 1
+    take(spark, settings)
+    assert places(spark, settings) == (1, 1, 0, 0)
+    # Who was meant by mistake comes after all, and so does the line.
+    land([line("users", user_id="typo")], "u2.jsonl", "users")
+    land([wrong], "b.jsonl")
+    take(spark, settings)
+    assert places(spark, settings) == (1, 2, 0, 0)
+    [row] = storage.read(spark, settings, "silver.transactions").collect()
+    assert row["user_id"] == "u1"
+
+
+def test_lines_that_wait_are_listed_with_what_they_wait_for(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path]
+) -> None:
+    settings = replace(settings, orphans="transactions=wait, orders=wait")
+    land([line("users")], "u.jsonl", "users")
+    land([line("merchants")], "m.jsonl", "merchants")
+    land([line("transactions"), line("transactions", event_id="t2", user_id="u2")], "a.jsonl")
+    land([line("orders", user_id="u3")], "o.jsonl", "orders")
+    take(spark, settings)
+    [found] = waiting(spark, settings, feed="transactions").collect()
+    assert (found["event_key"], [tuple(one) for one in found["missing"]]) == ("t2", [("user_id", "u2")])
+    assert sorted(row["event_key"] for row in waiting(spark, settings).collect()) == ["o1", "t2"]
 
 
 def test_a_replay_that_was_cut_off_before_its_note_is_undone_and_after_it_finished(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from spark_jobs.time_ranges import TimeRanges, _covered, ranges_and_any, time_ranges
+from spark_jobs.time_ranges import TimeRanges, _covered, ranges_and_any, ranges_of_each, time_ranges
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUCKET = timedelta(minutes=5)
@@ -73,3 +73,9 @@ def test_one_look_also_tells_whether_any_row_meets_a_condition(spark: SparkSessi
     assert ranges_and_any(rows, F.col("event_date") == "2026-03-01") == (time_ranges(rows), True)
     assert ranges_and_any(rows, F.col("event_date") == "2026-03-02") == (time_ranges(rows), False)
     assert ranges_and_any(rows.where("false"), F.lit(True)) == (TimeRanges(()), False)
+
+
+def test_ranges_of_several_kinds_of_rows_are_told_apart(spark: SparkSession) -> None:
+    some = at_times(spark, "2026-01-05T00:00:00", "2026-01-05T00:01:00"), at_times(spark, "2026-03-01T12:00:00")
+    nothing = some[0].where("false")
+    assert ranges_of_each(some[0], nothing, some[1]) == [time_ranges(some[0]), TimeRanges(()), time_ranges(some[1])]
