@@ -19,6 +19,8 @@ from lake.settings import Settings
 
 # In this session's configuration: the lake whose tables have names.
 _NAMED_LAKE = "spark.risklake.named_lake"
+# A program that runs goes on to write where it began.
+_MOST_BYTES_OF_LOG = 8 * 2**20
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 
 
@@ -84,8 +86,13 @@ def registration_statements(settings: Settings, names: list[str]) -> list[str]:
 
 @contextmanager
 def _stderr_into(log: Path) -> Iterator[None]:
-    """Start child processes with their stderr in a file; this process keeps its own."""
+    """Start child processes with their stderr in a file; this process keeps its own.
+
+    A file that has become large is put aside, in the place of the one that was put aside before it.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
+    if log.is_file() and log.stat().st_size > _MOST_BYTES_OF_LOG:
+        log.replace(log.with_name(f"{log.name}.1"))
     with log.open("ab") as file:
         own = os.dup(2)
         os.dup2(file.fileno(), 2)
