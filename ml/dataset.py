@@ -83,17 +83,17 @@ def fraud_labels(disputes: DataFrame, since: date) -> DataFrame:
     return of_days.select("event_id", "reported_at", "reason")
 
 
-def with_dispositions(labels: DataFrame, dispositions: DataFrame) -> DataFrame:
-    """Add what analysts found out of payments: one whose latest disposition is fraud has been one since they last began
-    to say so. One who says it again tells nothing new.
+def with_dispositions(labels: DataFrame, dispositions: DataFrame, feed: str = "transactions") -> DataFrame:
+    """Add what analysts found out of events of a feed: one whose latest disposition is fraud has been one since they
+    last began to say so. One who says it again tells nothing new.
 
     A bank's dispute says the same, whatever an analyst said; the earlier of the two is when it was known.
     """
     is_fraud = F.col("label") == FRAUD_PREFIX
     cleared_at = F.max(F.when(~is_fraud, F.col("decided_at"))).over(Window.partitionBy("event_id"))
     # An order may have the id of a payment.
-    of_payments = dispositions.where(F.coalesce(F.col("watches") == "transactions", F.lit(True)))
-    since_then = of_payments.withColumn("cleared_at", cleared_at).where(
+    of_feed = dispositions.where(F.coalesce(F.col("watches") == feed, F.lit(True)))
+    since_then = of_feed.withColumn("cleared_at", cleared_at).where(
         is_fraud & (F.col("cleared_at").isNull() | (F.col("decided_at") > F.col("cleared_at")))
     )
     found = since_then.groupBy("event_id").agg(F.min("decided_at").alias("reported_at"))

@@ -13,7 +13,7 @@ import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lake import storage
+from lake import feeds, storage
 from lake.catalog import DISPOSITIONS
 from lake.errors import UsageError
 from lake.feature_tables import EVENT
@@ -25,15 +25,19 @@ from spark_jobs.rules.evaluate import OPEN, evaluate
 from spark_jobs.rules.held import HELD
 from spark_jobs.rules.lists import BLOCK_LIST
 from spark_jobs.rules.rule_set import BLOCK, REVIEW, RuleSet
-from spark_jobs.rules.watched import WATCHED
+from spark_jobs.rules.watched import JUDGED, WATCHED, Watched
 
-FEED = "transactions"
+# Disputes are the labels themselves.
+FEEDS = JUDGED
+TRANSACTIONS = feeds.TRANSACTIONS.name
 # Over all rules that are active, by what they decide together; and what lists and snoozes hold back of them.
 ANY, REVIEWED, BLOCKED = "any active rule", "review or block", "block"
 HELD_BACK = "held back"
 # Intervals come from so many draws of users, and need frauds or alerts of so many.
 _DRAWS, _FEWEST_USERS = 400, 10
 _SEED = 7
+# Of an amount that was written without a currency.
+_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,12 @@ class Figures:
 
 @dataclass(frozen=True)
 class Backtest:
-    """A rule set over the events of some days, with the labels that were known at a moment.
+    """A rule set over the events of a feed and some days, with the labels that were known at a moment.
 
     `blocked_since` is as `events_of` takes it.
     """
 
+    watches: str
     rule_set: str
     first: date
     last: date
@@ -95,8 +100,9 @@ class Backtest:
 
 @dataclass(frozen=True)
 class Events:
-    """The events of some days as rules see them, and what is known of each: `is_fraud`, and `scenario` of the truth."""
+    """The events of a feed and some days as rules see them, and what is known of each: `is_fraud` and `scenario`."""
 
+    watches: str
     rows: DataFrame
     labelled: DataFrame
     first: date
@@ -112,31 +118,36 @@ def events_of(
     last: date | None = None,
     known_at: datetime | None = None,
     blocked_since: date | None = None,
+    *,
+    watches: str = TRANSACTIONS,
 ) -> Events:
-    """Transactions of some days (by default all) with the labels known at a moment (by default now).
+    """Transactions (or orders) of some days, by default all, with the labels known at a moment, by default now.
 
     With `blocked_since`, without those of users whose card was blocked: before the day of the transaction a fraud had
-    been reported that happened on them since. Raises `UsageError` where the lake holds none.
+    been reported that happened on them since. Raises `UsageError` where the lake holds none, and for another feed.
     """
-    watched = WATCHED[FEED]
+    if watches not in FEEDS:
+        raise UsageError(f"A backtest is of {' or '.join(FEEDS)}, not of {watches!r}")
+    watched = WATCHED[watches]
     if not storage.exists(spark, settings, watched.features.name):
         raise UsageError(f"The lake {settings.lake_root} has no {watched.features.name}. Run `risklake stream --once`")
     features = storage.read(spark, settings, watched.features.name)
     bounds = features.agg(F.min("event_date"), F.max("event_date")).collect()[0]
     if bounds[0] is None:
-        raise UsageError(f"The lake {settings.lake_root} holds no transactions. Run `risklake stream --once`")
+        raise UsageError(f"The lake {settings.lake_root} holds no {watches}. Run `risklake stream --once`")
     first, last = max(first or bounds[0], bounds[0]), min(last or bounds[1], bounds[1])
     if first > last:
-        raise UsageError(f"There are no transactions in these days; the lake holds {bounds[0]} to {bounds[1]}")
+        raise UsageError(f"There are no {watches} in these days; the lake holds {bounds[0]} to {bounds[1]}")
     known_at = known_at or datetime.now(UTC)
     between = F.col("event_date").between(F.lit(first), F.lit(last))
     silver = storage.read(spark, settings, silver_table(watched.feed).name).where(between)
     fields = watched.events(silver, "true").drop("event_date")
     rows = features.where(between).join(fields, on=list(EVENT))
     if blocked_since:
-        labels = _labels(spark, settings, blocked_since, known_at)
+        labels = _labels(spark, settings, blocked_since, known_at, watches)
         rows = _not_blocked(rows, features, labels, blocked_since, last)
-    return Events(rows, _labelled(spark, settings, rows, first, known_at), first, last, known_at, blocked_since)
+    labelled = _labelled(spark, settings, watched, rows, first, known_at)
+    return Events(watches, rows, labelled, first, last, known_at, blocked_since)
 
 
 def _not_blocked(rows: DataFrame, features: DataFrame, labels: DataFrame, since: date, last: date) -> DataFrame:
@@ -149,7 +160,7 @@ def _not_blocked(rows: DataFrame, features: DataFrame, labels: DataFrame, since:
 
 def backtest(events: Events, rules: RuleSet) -> Backtest:
     """Run a rule set over events, and hold what it raises against their labels."""
-    raised = evaluate(events.rows, rules, FEED).select(*EVENT, "rule", "state", "decision", "held_by")
+    raised = evaluate(events.rows, rules, events.watches).select(*EVENT, "rule", "state", "decision", "held_by")
     raised = raised.join(events.labelled, on=list(EVENT)).persist()
     everything = events.labelled.groupBy("scenario", "currency").agg(
         F.count("*").alias("events"),
@@ -167,9 +178,10 @@ def backtest(events: Events, rules: RuleSet) -> Backtest:
     if rules.lists or rules.snoozes:
         together[HELD_BACK] = raised.where(F.col("state").isin(*HELD)).dropDuplicates([*EVENT])
     by_rule = _by_user(raised.where("held_by is null"), "rule")
-    states = {rule.name: rule.state for rule in rules.of(FEED)}
-    states |= {one.name: one.kind for one in rules.lists_of(FEED, BLOCK_LIST)}
+    states = {rule.name: rule.state for rule in rules.of(events.watches)}
+    states |= {one.name: one.kind for one in rules.lists_of(events.watches, BLOCK_LIST)}
     found = Backtest(
+        events.watches,
         rules.version,
         events.first,
         events.last,
@@ -195,7 +207,7 @@ def differing(events: Events, ours: RuleSet, theirs: RuleSet) -> DataFrame:
     names = ("state", "score", "decision", "reason")
     sides = []
     for rules, side in ((ours, "before"), (theirs, "after")):
-        alerts = evaluate(events.rows, rules, FEED)
+        alerts = evaluate(events.rows, rules, events.watches)
         sides.append(alerts.select("event_id", "rule", "event_time", *(F.col(n).alias(f"{n}_{side}") for n in names)))
     joined = sides[0].join(sides[1], on=["event_id", "rule", "event_time"], how="full")
     is_same = F.lit(True)
@@ -211,17 +223,21 @@ def differing(events: Events, ours: RuleSet, theirs: RuleSet) -> DataFrame:
     )
 
 
-def _labelled(spark: SparkSession, settings: Settings, rows: DataFrame, first: date, known_at: datetime) -> DataFrame:
-    paid = rows.select(*EVENT, "user_id", "event_date", "amount", "currency")
-    labelled = with_first_report(paid, _labels(spark, settings, first, known_at))
+def _labelled(
+    spark: SparkSession, settings: Settings, watched: Watched, rows: DataFrame, first: date, known_at: datetime
+) -> DataFrame:
+    worth = F.col(watched.amount).alias("amount"), F.coalesce(watched.currency, F.lit(_UNKNOWN)).alias("currency")
+    paid = rows.select(*EVENT, "user_id", "event_date", *worth)
+    labelled = with_first_report(paid, _labels(spark, settings, first, known_at, watched.name))
     labelled = labelled.withColumn("is_fraud", F.col("reason").isNotNull()).drop("reported_at", "reason")
-    truth = truth_of(spark, settings)
+    # The generator's truth is about payments.
+    truth = truth_of(spark, settings) if watched.name == TRANSACTIONS else None
     if truth is None:
         return labelled.withColumn("scenario", F.lit(None).cast("string")).persist()
     return labelled.join(truth, on="event_id", how="left").persist()
 
 
-def _labels(spark: SparkSession, settings: Settings, first: date, known_at: datetime) -> DataFrame:
+def _labels(spark: SparkSession, settings: Settings, first: date, known_at: datetime, watches: str) -> DataFrame:
     """Frauds as they were reported by a moment, by chargeback or by an analyst: `event_id`, `reported_at`, `reason`.
 
     What an analyst says later counts for nothing, be it fraud or genuine.
@@ -233,7 +249,7 @@ def _labels(spark: SparkSession, settings: Settings, first: date, known_at: date
     if not storage.exists(spark, settings, DISPOSITIONS.name):
         return labels
     decided = storage.read(spark, settings, DISPOSITIONS.name).where(F.col("decided_at") <= F.lit(known_at))
-    return with_dispositions(labels, decided)
+    return with_dispositions(labels, decided, watches)
 
 
 def _by_user(raised: DataFrame, *keys: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from risklake.backtest import Backtest, Figures
 def show(found: Backtest) -> None:
     """The figures of one rule set in the terminal."""
     title = (
-        f"Rule set {found.rule_set}, {found.first} to {found.last}: {found.events:,} transactions, "
+        f"Rule set {found.rule_set}, {found.first} to {found.last}: {found.events:,} {found.watches}, "
         f"base rate {found.base_rate:.4f} ({found.frauds:,} frauds known by {found.known_at:%Y-%m-%d})"
         f"{left_out(found)}"
     )
@@ -39,7 +39,7 @@ def show(found: Backtest) -> None:
 
 
 def left_out(found: Backtest) -> str:
-    """In words, whose transactions are left out; empty if nobody's."""
+    """In words, whose events are left out; empty if nobody's."""
     return f", without users known as defrauded since {found.blocked_since}" if found.blocked_since else ""
 
 

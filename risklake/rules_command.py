@@ -27,6 +27,7 @@ File = Annotated[
 ]
 
 First = Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD; default: the first of the lake")]
+Watches = Annotated[str, typer.Option(help="Whose rules: those on transactions, or on orders")]
 Last = Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD; default: the last of the lake")]
 
 
@@ -144,11 +145,12 @@ def try_on_past_days(
             help="Leave out users of whom a fraud since this day had been reported before the day of a payment"
         ),
     ] = None,
+    watches: Watches = "transactions",
     html: Annotated[Path | None, typer.Option(help="Also write one HTML page here")] = None,
     lake: Lake = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run a rule set over past transactions: fires, precision, recall, money caught, false positives a day."""
+    """Run a rule set over past events: what fires, precision, recall, money caught, false positives a day."""
     from lake.progress import Stages
     from risklake.backtest import backtest, events_of
     from risklake.backtest_page import page, show
@@ -161,7 +163,7 @@ def try_on_past_days(
     with stages.stage("spark"):
         spark = session_for(settings, "backtest")
     with stages.stage("backtest", "rule sets") as update:
-        events = events_of(spark, settings, _day(since), _day(until), moment, _day(blocked_since))
+        events = events_of(spark, settings, _day(since), _day(until), moment, _day(blocked_since), watches=watches)
         found = {}
         for name, one in sets.items():
             found[name] = backtest(events, one)
@@ -185,18 +187,20 @@ def diff(
     after: Annotated[Path, typer.Argument(help="Another one")],
     since: First = None,
     until: Last = None,
+    watches: Watches = "transactions",
     limit: Annotated[int, typer.Option(help="Most rows to show", min=1)] = 50,
     lake: Lake = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the alerts on past transactions on which two rule sets differ."""
+    """List the alerts on past transactions or orders on which two rule sets differ."""
     from risklake.backtest import differing, events_of
     from risklake.show import show_json
 
     settings, ours = _rules(before, lake)
     theirs = _rules(after, lake)[1]
     spark = session_for(settings, "diff")
-    rows = differing(events_of(spark, settings, _day(since), _day(until)), ours, theirs).persist()
+    events = events_of(spark, settings, _day(since), _day(until), watches=watches)
+    rows = differing(events, ours, theirs).persist()
     count = rows.count()
     shown = [row.asDict() for row in rows.orderBy("event_time", "event_id", "rule").limit(limit).collect()]
     spark.stop()

@@ -23,6 +23,7 @@ from spark_jobs import pipeline
 from spark_jobs.rules.files import read_rules
 from spark_jobs.rules.rule_set import RuleSet
 from tests.conftest import transaction_line
+from tests.lines_of_feeds import line
 
 RULES = """
 review_at: 20
@@ -67,7 +68,11 @@ def lake(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.TempP
         labels.append(f"e{n:02},{n in (0, 4, 5, 8)},{'bot' if n in (0, 4, 5, 8) else ''}")
     land_lines(lines, settings.local_path("inbox", "transactions"), "a.jsonl")
     disputes = [dispute("e00", 7), dispute("e04", 7), dispute("e05", 7), dispute("e08", 20), dispute("e01", 7, "goods")]
+    disputes += [dispute("o0", 7), dispute("o1", 8)]
     land_lines(disputes, settings.local_path("inbox", "disputes"), "d.jsonl")
+    amounts = ("Rp 2.000.000", "5.50", "Rp 3.000.000", "Rp 10.000")
+    orders = [line("orders", order_id=f"o{n}", user_id=f"u{n}", amount=text) for n, text in enumerate(amounts)]
+    land_lines(orders, settings.local_path("inbox", "orders"), "o.jsonl")
     settings.local_path("truth", "labels").mkdir(parents=True)
     settings.local_path("truth", "labels", "a.csv").write_text("\n".join(labels) + "\n", encoding="utf-8")
     pipeline.run(spark, settings, continuous=False)
@@ -98,6 +103,26 @@ def test_each_rule_has_its_figures_with_the_labels_known_then(
     assert (tried.state, tried.events, tried.precision) == ("shadow", 24, 3 / 24)
     assert tried.precision_interval is not None
     assert tried.precision_interval[0] < 3 / 24 < tried.precision_interval[1]
+
+
+ORDER_RULES = """
+rules:
+  - {name: dear, watches: orders, condition: amount_numeric >= 1000000, severity: high, state: active, reason: dear}
+  - {name: paid, watches: transactions, condition: amount >= 1, severity: low, state: active, reason: any}
+"""
+
+
+def test_rules_on_orders_are_held_against_what_was_said_of_orders(
+    spark: SparkSession, lake: Settings, tmp_path: Path
+) -> None:
+    found = backtest(events_of(spark, lake, watches="orders"), rules(tmp_path, ORDER_RULES))
+    assert (found.watches, found.events, found.frauds, found.scenarios) == ("orders", 4, 2, {})
+    assert found.fraud_money == {"IDR": Decimal("2000000.0000"), "unknown": Decimal("5.5000")}
+    [dear] = found.rules
+    assert (dear.name, dear.events, dear.frauds, dear.recall) == ("dear", 2, 1, 0.5)
+    assert "4 orders" in page({"rules": found})
+    with pytest.raises(UsageError, match="A backtest is of transactions or orders, not of 'disputes'"):
+        events_of(spark, lake, watches="disputes")
 
 
 def test_a_rule_in_the_shadow_decides_nothing(spark: SparkSession, lake: Settings, tmp_path: Path) -> None:

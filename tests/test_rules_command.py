@@ -104,7 +104,7 @@ def test_a_rule_whose_own_test_fails_is_named(file: Path, tmp_path: Path) -> Non
 
 def test_json_stays_json_where_a_page_is_written_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day = date(2026, 1, 5)
-    found = Backtest("abc", day, day, datetime(2026, 1, 6, tzinfo=UTC), None, 0, 0, {}, {}, [], [])
+    found = Backtest("transactions", "abc", day, day, datetime(2026, 1, 6, tzinfo=UTC), None, 0, 0, {}, {}, [], [])
     # What a lake would say is another test's; here it is how it is told.
     monkeypatch.setattr("risklake.rules_command.session_for", lambda *_: SimpleNamespace(stop=lambda: None))
     monkeypatch.setattr("risklake.backtest.events_of", lambda *_: None)

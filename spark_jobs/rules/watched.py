@@ -25,11 +25,16 @@ _KINDS: dict[type[DataType], Kind] = {
 
 @dataclass(frozen=True)
 class Watched:
-    """A feed that rules may watch, and the table of its features. `query` is the stream that evaluates them."""
+    """A feed that rules may watch, and the table of its features. `query` is the stream that evaluates them.
+
+    `amount` and `currency` are the fields that say what an event is worth.
+    """
 
     feed: Feed
     features: Table
     query: str
+    amount: str = "amount"
+    currency: str = "currency"
 
     @property
     def name(self) -> str:
@@ -58,7 +63,7 @@ WATCHED = {
     watched.name: watched
     for watched in (
         Watched(feeds.TRANSACTIONS, USER_5M, "alerts_alerts"),
-        Watched(feeds.ORDERS, ORDERS, "alerts_orders"),
+        Watched(feeds.ORDERS, ORDERS, "alerts_orders", "amount_numeric", "amount_currency"),
         Watched(feeds.DISPUTES, DISPUTES, "alerts_disputes"),
     )
 }
