@@ -107,7 +107,7 @@ def test_json_stays_json_where_a_page_is_written_too(tmp_path: Path, monkeypatch
     found = Backtest("transactions", "abc", day, day, datetime(2026, 1, 6, tzinfo=UTC), None, 0, 0, {}, {}, [], [])
     # What a lake would say is another test's; here it is how it is told.
     monkeypatch.setattr("risklake.rules_command.session_for", lambda *_: SimpleNamespace(stop=lambda: None))
-    monkeypatch.setattr("risklake.backtest.events_of", lambda *_: None)
+    monkeypatch.setattr("risklake.backtest.events_of", lambda *_, **__: None)
     monkeypatch.setattr("risklake.backtest.backtest", lambda *_: found)
     html = tmp_path / "pages" / "backtest.html"
     ended = CliRunner().invoke(app, ["rules", "backtest", "--html", str(html), "--json"])
