@@ -10,14 +10,15 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lake import storage
+from lake.decisions import decisions, is_about
 from lake.errors import TrainingError
 from lake.feature_tables import EVENT
+from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
 from ml.features import FROM_TRANSACTIONS, FROM_USER_5M
 from ml.labels import BY_ANALYST, FRAUD_PREFIX
 from ml.windows import LakeDays, Windows
 
-DISPOSITIONS = "alerts.dispositions"
 TABLES_READ = ("silver.transactions", "silver.disputes", "features.user_5m")
 _AS_THEY_ARE = ("event_time", "currency")
 _LABELS_AND_IDS = ("event_id", "user_id", "reported_at", "reason")
@@ -63,8 +64,9 @@ def load(spark: SparkSession, settings: Settings, windows: Windows) -> Dataset:
     transactions = storage.read(spark, settings, "silver.transactions")
     features = storage.read(spark, settings, "features.user_5m")
     labels = fraud_labels(storage.read(spark, settings, "silver.disputes"), windows.train_from)
-    if storage.exists(spark, settings, DISPOSITIONS):
-        labels = with_dispositions(labels, storage.read(spark, settings, DISPOSITIONS))
+    decided = decisions(spark, settings)
+    if decided is not None:
+        labels = with_dispositions(labels, decided, TRANSACTIONS.name)
     learnt = _events(transactions, features, labels, windows.train_from, windows.train_to).drop("user_id", "reason")
     judged = _events(transactions, features, labels, windows.test_from, windows.test_to)
     train, train_without = _with_features(_to_pandas(learnt), "train", windows.train_from, windows.train_to)
@@ -83,7 +85,7 @@ def fraud_labels(disputes: DataFrame, since: date) -> DataFrame:
     return of_days.select("event_id", "reported_at", "reason")
 
 
-def with_dispositions(labels: DataFrame, dispositions: DataFrame, feed: str = "transactions") -> DataFrame:
+def with_dispositions(labels: DataFrame, dispositions: DataFrame, feed: str) -> DataFrame:
     """Add what analysts found out of events of a feed: one whose latest disposition is fraud has been one since they
     last began to say so. One who says it again tells nothing new.
 
@@ -91,10 +93,10 @@ def with_dispositions(labels: DataFrame, dispositions: DataFrame, feed: str = "t
     """
     is_fraud = F.col("label") == FRAUD_PREFIX
     cleared_at = F.max(F.when(~is_fraud, F.col("decided_at"))).over(Window.partitionBy("event_id"))
-    # An order may have the id of a payment.
-    of_feed = dispositions.where(F.coalesce(F.col("watches") == feed, F.lit(True)))
-    since_then = of_feed.withColumn("cleared_at", cleared_at).where(
-        is_fraud & (F.col("cleared_at").isNull() | (F.col("decided_at") > F.col("cleared_at")))
+    since_then = (
+        dispositions.where(is_about(F.lit(feed)))
+        .withColumn("cleared_at", cleared_at)
+        .where(is_fraud & (F.col("cleared_at").isNull() | (F.col("decided_at") > F.col("cleared_at"))))
     )
     found = since_then.groupBy("event_id").agg(F.min("decided_at").alias("reported_at"))
     return labels.unionByName(found.withColumn("reason", F.lit(BY_ANALYST)))

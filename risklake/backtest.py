@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from lake import feeds, storage
-from lake.catalog import DISPOSITIONS
+from lake import storage
+from lake.decisions import decisions
 from lake.errors import UsageError
 from lake.feature_tables import EVENT
 from lake.feed_tables import silver_table
+from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
 from ml.dataset import fraud_labels, users_known, with_dispositions, with_first_report
-from risklake.detection import HONEST, truth_of
+from risklake.backtest_figures import Figures, by_user, figures, money_of, scenarios_of
+from risklake.detection import truth_of
 from spark_jobs.rules.evaluate import OPEN, evaluate
 from spark_jobs.rules.held import HELD
 from spark_jobs.rules.lists import BLOCK_LIST
 from spark_jobs.rules.rule_set import BLOCK, REVIEW, RuleSet
 from spark_jobs.rules.watched import JUDGED, WATCHED, Watched
 
-# Disputes are the labels themselves.
-FEEDS = JUDGED
-TRANSACTIONS = feeds.TRANSACTIONS.name
 # Over all rules that are active, by what they decide together; and what lists and snoozes hold back of them.
 ANY, REVIEWED, BLOCKED = "any active rule", "review or block", "block"
 HELD_BACK = "held back"
-# Intervals come from so many draws of users, and need frauds or alerts of so many.
-_DRAWS, _FEWEST_USERS = 400, 10
-_SEED = 7
 # Of an amount that was written without a currency.
 _UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Figures:
-    """What one rule or block list (or all of them together) would have raised; an event counts once.
-
-    What lists and snoozes hold back counts nowhere but in the figures of the name `HELD_BACK`.
-
-    `precision` and `recall` are from 0 to 1, None where there is nothing to divide by; `precision_interval` (95 %) is
-    over resampled users. `money_caught` is the amount of the frauds it fires on, by currency. `by_scenario` counts the
-    events that it fires on by the scenario of the truth, where there is one.
-    """
-
-    name: str
-    state: str
-    events: int = 0
-    frauds: int = 0
-    precision: float | None = None
-    precision_interval: tuple[float, float] | None = None
-    recall: float | None = None
-    false_positives_a_day: float = 0.0
-    money_caught: dict[str, Decimal] = field(default_factory=dict)
-    by_scenario: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -119,15 +89,16 @@ def events_of(
     known_at: datetime | None = None,
     blocked_since: date | None = None,
     *,
-    watches: str = TRANSACTIONS,
+    watches: str = TRANSACTIONS.name,
 ) -> Events:
     """Transactions (or orders) of some days, by default all, with the labels known at a moment, by default now.
 
     With `blocked_since`, without those of users whose card was blocked: before the day of the transaction a fraud had
     been reported that happened on them since. Raises `UsageError` where the lake holds none, and for another feed.
     """
-    if watches not in FEEDS:
-        raise UsageError(f"A backtest is of {' or '.join(FEEDS)}, not of {watches!r}")
+    # Disputes are the labels themselves.
+    if watches not in JUDGED:
+        raise UsageError(f"A backtest is of {' or '.join(JUDGED)}, not of {watches!r}")
     watched = WATCHED[watches]
     if not storage.exists(spark, settings, watched.features.name):
         raise UsageError(f"The lake {settings.lake_root} has no {watched.features.name}. Run `risklake stream --once`")
@@ -177,7 +148,7 @@ def backtest(events: Events, rules: RuleSet) -> Backtest:
     }
     if rules.lists or rules.snoozes:
         together[HELD_BACK] = raised.where(F.col("state").isin(*HELD)).dropDuplicates([*EVENT])
-    by_rule = _by_user(raised.where("held_by is null"), "rule")
+    by_rule = by_user(raised.where("held_by is null"), "rule")
     states = {rule.name: rule.state for rule in rules.of(events.watches)}
     states |= {one.name: one.kind for one in rules.lists_of(events.watches, BLOCK_LIST)}
     found = Backtest(
@@ -189,10 +160,10 @@ def backtest(events: Events, rules: RuleSet) -> Backtest:
         events.blocked_since,
         int(totals["events"].sum()),
         frauds,
-        _money(totals),
-        _scenarios(totals.rename(columns={"events": "count"})),
-        [_figures(by_rule[by_rule["rule"] == name], name, state, frauds, days) for name, state in states.items()],
-        [_figures(_by_user(rows), name, "", frauds, days) for name, rows in together.items()],
+        money_of(totals),
+        scenarios_of(totals.rename(columns={"events": "count"})),
+        [figures(by_rule[by_rule["rule"] == name], name, state, frauds, days) for name, state in states.items()],
+        [figures(by_user(rows), name, "", frauds, days) for name, rows in together.items()],
     )
     raised.unpersist()
     return found
@@ -231,7 +202,7 @@ def _labelled(
     labelled = with_first_report(paid, _labels(spark, settings, first, known_at, watched.name))
     labelled = labelled.withColumn("is_fraud", F.col("reason").isNotNull()).drop("reported_at", "reason")
     # The generator's truth is about payments.
-    truth = truth_of(spark, settings) if watched.name == TRANSACTIONS else None
+    truth = truth_of(spark, settings) if watched.feed is TRANSACTIONS else None
     if truth is None:
         return labelled.withColumn("scenario", F.lit(None).cast("string")).persist()
     return labelled.join(truth, on="event_id", how="left").persist()
@@ -246,61 +217,7 @@ def _labels(spark: SparkSession, settings: Settings, first: date, known_at: date
     has_disputes = storage.exists(spark, settings, "silver.disputes")
     labels = fraud_labels(storage.read(spark, settings, "silver.disputes"), first) if has_disputes else nothing
     labels = labels.where(F.col("reported_at") <= F.lit(known_at))
-    if not storage.exists(spark, settings, DISPOSITIONS.name):
+    decided = decisions(spark, settings)
+    if decided is None:
         return labels
-    decided = storage.read(spark, settings, DISPOSITIONS.name).where(F.col("decided_at") <= F.lit(known_at))
-    return with_dispositions(labels, decided, watches)
-
-
-def _by_user(raised: DataFrame, *keys: str) -> pd.DataFrame:
-    """Events that alerts are on, by user, scenario and currency: `count`, `frauds`, `money`."""
-    return (
-        raised.groupBy(*keys, "user_id", "scenario", "currency")
-        .agg(
-            F.count("*").alias("count"),
-            F.count_if("is_fraud").alias("frauds"),
-            F.sum(F.when(F.col("is_fraud"), F.col("amount"))).alias("money"),
-        )
-        .toPandas()
-    )
-
-
-def _figures(rows: pd.DataFrame, name: str, state: str, frauds: int, days: int) -> Figures:
-    events, caught = int(rows["count"].sum()), int(rows["frauds"].sum())
-    return Figures(
-        name,
-        state,
-        events,
-        caught,
-        caught / events if events else None,
-        _interval(rows.groupby("user_id")[["frauds", "count"]].sum()),
-        caught / frauds if frauds else None,
-        (events - caught) / days,
-        _money(rows),
-        _scenarios(rows),
-    )
-
-
-def _interval(by_user: pd.DataFrame) -> tuple[float, float] | None:
-    """95 % interval of frauds over events, over resampled users: alerts on one user are not independent."""
-    if len(by_user) < _FEWEST_USERS:
-        return None
-    drawn = np.random.default_rng(_SEED).poisson(1.0, (_DRAWS, len(by_user)))
-    frauds, events = drawn @ by_user["frauds"].to_numpy(), drawn @ by_user["count"].to_numpy()
-    shares = frauds[events > 0] / events[events > 0]
-    low, high = np.quantile(shares, (0.025, 0.975))
-    return float(low), float(high)
-
-
-def _money(rows: pd.DataFrame) -> dict[str, Decimal]:
-    sums = ((str(currency), _sum(money)) for currency, money in rows.groupby("currency")["money"])
-    return {currency: total for currency, total in sorted(sums, key=lambda one: -one[1]) if total}
-
-
-def _sum(amounts: Iterable[Any]) -> Decimal:
-    return sum((amount for amount in amounts if isinstance(amount, Decimal)), Decimal(0))
-
-
-def _scenarios(rows: pd.DataFrame) -> dict[str, int]:
-    counts = rows.dropna(subset=["scenario"]).groupby("scenario")["count"].sum()
-    return {str(name) or "honest": int(count) for name, count in counts.sort_index(key=lambda n: n == HONEST).items()}
+    return with_dispositions(labels, decided.where(F.col("decided_at") <= F.lit(known_at)), watches)

@@ -6,7 +6,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rich.table import Column, Table
 
 from lake.terminal import console
-from risklake.backtest import Backtest, Figures
+from risklake.backtest import Backtest
+from risklake.backtest_figures import Figures
 
 
 def show(found: Backtest) -> None:

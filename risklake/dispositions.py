@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from lake import storage
 from lake.catalog import ALERTS, CASES, DISPOSITIONS
+from lake.decisions import decisions, is_about
 from lake.errors import UsageError
 from lake.lease import turn
 from lake.masking_key import masking_key, require_same_key
@@ -26,12 +27,12 @@ class Found:
     """What an id names: a case, if it is one, and its events, each with its feed."""
 
     case_id: str | None
-    of_feeds: list[tuple[str, str]]
+    ids_and_feeds: list[tuple[str, str]]
 
     @property
     def events(self) -> list[str]:
         """The ids of the events."""
-        return [event_id for event_id, _ in self.of_feeds]
+        return [event_id for event_id, _ in self.ids_and_feeds]
 
 
 def close(spark: SparkSession, settings: Settings, found_by: str, label: str, note: str | None) -> Found:
@@ -39,18 +40,20 @@ def close(spark: SparkSession, settings: Settings, found_by: str, label: str, no
 
     E-mail addresses, card and phone numbers in the note are masked, as in all free text.
 
-    Raises `UsageError` for an id that is neither, and for another label; `SettingError` for another masking key.
+    Raises `UsageError` for an id that is neither, and for another label; `SettingError` for another masking key;
+    `SchemaError` for a lake of an earlier version.
     """
     if label not in LABELS:
         raise UsageError(f"{label!r} is no disposition; close it --as {' or '.join(LABELS)}")
     require_same_key(settings)
     closed = events_of(spark, settings, found_by)
     now = datetime.now(UTC)
-    rows = [(event_id, label, closed.case_id, now, note, feed) for event_id, feed in closed.of_feeds]
+    rows = [(event_id, label, closed.case_id, now, note, feed) for event_id, feed in closed.ids_and_feeds]
     masked = mask_free_text(F.col("note"), masking_key(settings))
     decided = spark.createDataFrame(rows, DISPOSITIONS.schema).withColumn("note", masked)
     with turn(settings, DISPOSITIONS.name):
         storage.ensure_tables(spark, settings, [DISPOSITIONS.name])
+        storage.require_columns(spark, settings, DISPOSITIONS.name)
         storage.append(decided, settings, DISPOSITIONS.name)
     return closed
 
@@ -63,8 +66,8 @@ def events_of(spark: SparkSession, settings: Settings, found_by: str) -> Found:
         if case:
             of_entity = (F.col("entity") == case[0]["entity"]) & (F.col("entity_id") == case[0]["entity_id"])
             within = F.col("event_time").between(F.lit(case[0]["began_at"]), F.lit(case[0]["last_at"]))
-            return Found(found_by, _of_feeds(alerts.where(of_entity & within)))
-    events = _of_feeds(alerts.where(F.col("event_id") == found_by))
+            return Found(found_by, _ids_and_feeds(alerts.where(of_entity & within)))
+    events = _ids_and_feeds(alerts.where(F.col("event_id") == found_by))
     if not events:
         raise UsageError(f"{found_by!r} is no case and no event with an open alert. `risklake alerts cases` lists them")
     return Found(None, events)
@@ -76,10 +79,11 @@ def cases_with_state(spark: SparkSession, settings: Settings) -> DataFrame:
     A case that has got events since it was closed is open again, also where others have left it.
     """
     cases = storage.read(spark, settings, CASES.name)
-    if not storage.exists(spark, settings, DISPOSITIONS.name):
+    all_decisions = decisions(spark, settings)
+    if all_decisions is None:
         nothing = {"disposition": F.lit(None).cast("string"), "decided_at": F.lit(None).cast("timestamp")}
         return cases.withColumns(nothing)
-    decided = storage.read(spark, settings, DISPOSITIONS.name).where("case_id is not null")
+    decided = all_decisions.where("case_id is not null")
     latest = decided.groupBy("case_id").agg(
         F.max_by("label", "decided_at").alias("label"), F.max("decided_at").alias("decided")
     )
@@ -100,12 +104,10 @@ def _undecided(cases: DataFrame, alerts: DataFrame, decided: DataFrame) -> DataF
     of_cases = alerts.join(closed, on=["entity", "entity_id"], how="inner")
     within = of_cases.where(F.col("event_time").between(F.col("began_at"), F.col("last_at")))
     same = (F.col("decided.case_id") == F.col("alert.case_id")) & (F.col("decided.event_id") == F.col("alert.event_id"))
-    of_feed = F.coalesce(F.col("decided.watches") == F.col("alert.watches"), F.lit(True))
+    of_feed = is_about(F.col("alert.watches"), F.col("decided.watches"))
     left = within.alias("alert").join(decided.alias("decided"), same & of_feed, how="left_anti")
     return left.select("case_id").distinct()
 
 
-def _of_feeds(alerts: DataFrame) -> list[tuple[str, str]]:
-    return sorted(
-        (row["event_id"], row["watches"]) for row in alerts.select("event_id", "watches").distinct().collect()
-    )
+def _ids_and_feeds(alerts: DataFrame) -> list[tuple[str, str]]:
+    return sorted((event_id, feed) for event_id, feed in alerts.select("event_id", "watches").distinct().collect())

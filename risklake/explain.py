@@ -12,7 +12,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import dispute_features, order_features, storage, transaction_features
-from lake.catalog import ALERTS, CASES, DISPOSITIONS, SCORES
+from lake.catalog import ALERTS, CASES, SCORES
+from lake.decisions import decisions, is_about
 from lake.feature import in_words
 from lake.feature_tables import EVENT
 from lake.feed_tables import accepted_table, silver_table
@@ -122,6 +123,14 @@ class _Event:
     def rows(self, name: str, condition: Column | None = None) -> list[Facts]:
         return facts_where(self.spark, self.settings, name, self.is_it if condition is None else condition)
 
+    def decisions(self) -> list[Facts]:
+        """What analysts have decided about it."""
+        decided = decisions(self.spark, self.settings)
+        if decided is None:
+            return []
+        is_it = (F.col("event_id") == self.event_id) & is_about(F.lit(self.watched.name))
+        return facts_of(decided.where(is_it))
+
     def events(self) -> DataFrame:
         """All events of the feed with the names that features use, and with what only their features know."""
         events = self.watched.named(storage.read(self.spark, self.settings, silver_table(self.watched.feed).name))
@@ -139,8 +148,7 @@ def _of_accepted(event: _Event, asked: str, told: Future[list[Facts]], pool: Thr
     judging = pool.submit(_judged, event) if featured else None
     alerts = event.rows(ALERTS.name)
     cases, models = _cases(event, alerts), _models(event, values)
-    of_feed = F.coalesce(F.col("watches") == name, F.lit(True))
-    dispositions = event.rows(DISPOSITIONS.name, (F.col("event_id") == event.event_id) & of_feed)
+    dispositions = event.decisions()
     mart = next(iter(event.rows(MART)), None) if name == "transactions" else None
     rules, score, decision = judging.result() if judging else ([], 0, "")
     return Explanation(

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from lake import storage
 from lake.catalog import ORPHANS, QUARANTINE, RELEASES
 from lake.errors import InputError, UsageError
-from lake.feed_tables import bronze_table
+from lake.feed_tables import accepted_table, bronze_table
 from lake.feeds import FEEDS
 from lake.inbox import CSV_SUFFIXES, land_blocks, land_lines
 from lake.lease import leases, turn
@@ -122,13 +122,14 @@ def replay(spark: SparkSession, settings: Settings, fixed: Path) -> Replay:
     """Put the mended lines of an exported file into the inbox, each at most once.
 
     The original stays in quarantine, noted as released; the mended line is a new line with its own fate. Raises
-    `InputError` for a file of another form, for a line that is not in quarantine, or for a record of CSV that is not
-    made a JSON object: its header does not come with it.
+    `InputError` for a file of another form, for a line that is not in quarantine or on its way out of it, or for a
+    record of CSV that is not made a JSON object: its header does not come with it.
     """
     lines = dict(_read(fixed))
     with leases(settings, ["quarantine"]):
         _finish_cut_off(spark, settings)
         _require_quarantined(spark, settings, list(lines))
+        _require_not_accepted(spark, settings, list(lines))
         before = _released(spark, settings)
         new = {line_id: line for line_id, line in lines.items() if line_id not in before}
         _require_json(new)
@@ -233,6 +234,24 @@ def _require_quarantined(spark: SparkSession, settings: Settings, ids: list[Line
         raise InputError(
             f"{LineId(*unknown[0])} is not in quarantine: nothing was replayed. `risklake quarantine list`"
         )
+
+
+def _require_not_accepted(spark: SparkSession, settings: Settings, ids: list[LineId]) -> None:
+    """An orphan whose taking up was cut off stands in silver too; released, it would stand in both for ever."""
+    for name in sorted({line_id.feed for line_id in ids}):
+        accepted = accepted_table(FEEDS[name]).name
+        if not storage.exists(spark, settings, accepted):
+            continue
+        places = [(line_id.source_file, line_id.line_number) for line_id in ids if line_id.feed == name]
+        named = spark.createDataFrame(places, "source_file string, line_number long")
+        files = sorted({file for file, _ in places})
+        rows = storage.read(spark, settings, accepted).where(F.col("source_file").isin(files))
+        taken = rows.join(named, on=["source_file", "line_number"], how="left_semi")
+        for row in taken.select("source_file", "line_number").limit(1).collect():
+            raise InputError(
+                f"{LineId(name, *row)} is being accepted, as what it refers to has come: nothing was replayed. "
+                "`risklake stream --once` ends that"
+            )
 
 
 def _released(spark: SparkSession, settings: Settings) -> dict[LineId, str]:

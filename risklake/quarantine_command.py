@@ -1,4 +1,4 @@
-"""`risklake quarantine`: list, group, show, export and replay."""
+"""`risklake quarantine`: group, list, waiting, show, export and replay."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 
 OfFeed = Annotated[str | None, typer.Option("--feed", help="Only lines of this feed")]
 OfCode = Annotated[str | None, typer.Option("--code", help="Only lines with this reason, such as not_a_number")]
+Most = Annotated[int, typer.Option("--limit", help="Most lines to show", min=1)]
 
 
 @app.command("group", epilog="Example: risklake quarantine group --feed transactions")
@@ -39,14 +40,14 @@ def group(feed: OfFeed = None, code: OfCode = None, lake: Lake = None, as_json: 
 def list_lines(
     feed: OfFeed = None,
     code: OfCode = None,
-    limit: Annotated[int, typer.Option(help="Most lines to show", min=1)] = 50,
+    limit: Most = 50,
     lake: Lake = None,
     as_json: AsJson = False,
 ) -> None:
     """List rejected lines, masked, the newest first."""
     from pyspark.sql import functions as F
 
-    from risklake.quarantine import LineId, entries
+    from risklake.quarantine import entries
 
     settings, spark = _open(lake)
     found = entries(spark, settings, feed=feed, code=code)
@@ -54,7 +55,7 @@ def list_lines(
     spark.stop()
     rows = [
         {
-            "id": str(LineId(row["feed"], row["source_file"], row["line_number"])),
+            "id": _id_of(row),
             "codes": ", ".join(reason["code"] for reason in row["reasons"]),
             "released": row["released_at"],
             "excerpt": row["excerpt"],
@@ -67,19 +68,19 @@ def list_lines(
 @app.command("waiting", epilog="Example: risklake quarantine waiting --feed transactions")
 def list_waiting(
     feed: OfFeed = None,
-    limit: Annotated[int, typer.Option(help="Most lines to show", min=1)] = 50,
+    limit: Most = 50,
     lake: Lake = None,
     as_json: AsJson = False,
 ) -> None:
     """List good lines that wait for a user, merchant or product, the oldest first (setting `orphans`)."""
-    from risklake.quarantine import LineId, waiting
+    from risklake.quarantine import waiting
 
     settings, spark = _open(lake)
     found = waiting(spark, settings, feed=feed).limit(limit).collect()
     spark.stop()
     rows = [
         {
-            "id": str(LineId(row["feed"], row["source_file"], row["line_number"])),
+            "id": _id_of(row),
             "event": row["event_key"],
             "missing": ", ".join(f"{one['field']} {one['key']}" for one in row["missing"]),
             "arrived_at": row["arrived_at"],
@@ -161,6 +162,12 @@ def _open(lake: Path | None) -> tuple[Settings, SparkSession]:
     spark = session_for(settings, "quarantine")
     storage.ensure_tables(spark, settings)
     return settings, spark
+
+
+def _id_of(row: Any) -> str:
+    from risklake.quarantine import LineId
+
+    return str(LineId(row["feed"], row["source_file"], row["line_number"]))
 
 
 def _print(rows: list[dict[str, Any]], columns: list[str], as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lake.errors import InconsistentError, MachineError, UsageError
+from lake.terminal import printable
 from risklake.opening import AsJson, Lake, session_for, settings_of
 
 
@@ -92,7 +93,7 @@ def forget(
         show_json({"token": person.token, "changed": changed, "traces": [asdict(trace) for trace in left]})
     else:
         for place, count in changed.items():
-            typer.echo(f"{place}: {count:,} changed")
+            typer.echo(printable(f"{place}: {count:,} changed"))
         typer.echo(f"{user} is {person.token} from now on; the search of all tables and files found {len(left)} traces")
     if left:
         found = ", ".join(f"{trace.place} ({trace.count:,})" for trace in left)

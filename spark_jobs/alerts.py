@@ -109,8 +109,8 @@ def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Call
 
 def _write_judged(judged: DataFrame, settings: Settings, transaction: Transaction) -> None:
     new = judged.where("is_insert")
-    written = {PROCESSED_ORDERS: new, FRAUD_ALERT: fraud_alert(new)}
-    works = [partial(storage.append, rows, settings, table.name, transaction) for table, rows in written.items()]
+    written = (PROCESSED_ORDERS, new), (FRAUD_ALERT, fraud_alert(new))
+    works = [partial(storage.append, rows, settings, table.name, transaction) for table, rows in written]
     side_by_side(judged.sparkSession, works)
 
 

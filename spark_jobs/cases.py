@@ -17,6 +17,7 @@ from spark_jobs.rules.evaluate import OPEN
 from spark_jobs.rules.rule_set import DECISIONS, LONGEST_COOL_DOWN, SEVERITIES
 from spark_jobs.small_input import MOST_BYTES, is_small
 from spark_jobs.streams import SELDOM, Rank, Stream
+from spark_jobs.time_ranges import range_of_us
 
 QUERY = "alerts_cases"
 
@@ -202,12 +203,9 @@ def _batch_writer(settings: Settings) -> Callable[[DataFrame, int], None]:
 
 def _alerts_of(settings: Settings, extents: DataFrame) -> DataFrame:
     """All alerts within some extents; with literal bounds, so that files are skipped."""
-    bounds = (F.unix_micros(F.min("first")).alias("first"), F.unix_micros(F.max("last")).alias("last"))
-    first, last = extents.agg(*bounds).collect()[0]
+    first_us, last_us = extents.agg(F.unix_micros(F.min("first")), F.unix_micros(F.max("last"))).collect()[0]
     alerts = storage.read(extents.sparkSession, settings, ALERTS.name)
-    days = F.col("event_date").between(*(F.to_date(F.timestamp_micros(F.lit(at))) for at in (first, last)))
-    times = F.col("event_time").between(*(F.timestamp_micros(F.lit(at)) for at in (first, last)))
-    return _within(alerts.where(days & times), extents, "event_time")
+    return _within(alerts.where(range_of_us(first_us, last_us).condition()), extents, "event_time")
 
 
 def _touched(changes: DataFrame) -> DataFrame:
@@ -247,11 +245,8 @@ def _extents(touched: DataFrame, standing: DataFrame) -> DataFrame:
 
 def _near(standing: DataFrame, first: date, last: date) -> DataFrame:
     """Cases that may lie near some days; with literal bounds, so that files are skipped."""
-    may_reach = F.col("last_at") >= F.lit(first - LONGEST_COOL_DOWN - timedelta(days=1))
-    is_open = F.col("open_until").isNull() | (F.col("open_until") >= F.lit(first))
-    return standing.where(
-        may_reach & is_open & (F.col("began_at") <= F.lit(last + LONGEST_COOL_DOWN + timedelta(days=1)))
-    )
+    apart = LONGEST_COOL_DOWN + timedelta(days=1)
+    return standing.where((F.col("last_at") >= F.lit(first - apart)) & (F.col("began_at") <= F.lit(last + apart)))
 
 
 def _ends() -> Column:

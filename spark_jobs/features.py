@@ -143,15 +143,16 @@ def _orders_writer(settings: Settings, continuous: bool) -> _Write:
         around = orders.around(arrived, storage.read(batch.sparkSession, settings, ORDERS.source))
         if around is not None:
             writing = _Writing(settings, ORDERS, batch_id, arrived)
-            user = orders.changed_of_users(around[0]).localCheckpoint(eager=False)
-            equal = orders.changed_equal(around[1]).localCheckpoint(eager=False)
+            of_users, of_equals = around
+            user = orders.changed_of_users(of_users).localCheckpoint(eager=False)
+            equal = orders.changed_equal(of_equals).localCheckpoint(eager=False)
             new = equal.where("is_new").select(*EVENT, *(feature.name for feature in EQUAL_FEATURES))
             writing.append(user.where("is_new").join(new, on=list(EVENT), how="inner"))
             # Mostly there is nothing to correct.
-            others = user.where("not is_new"), equal.where("not is_new")
-            of_users, of_equals = ranges_of_each(*others)
-            writing.correct(others[0], order_features.USER_FEATURES, of_users)
-            writing.correct(others[1], EQUAL_FEATURES, of_equals)
+            changed_user, changed_equal = user.where("not is_new"), equal.where("not is_new")
+            user_ranges, equal_ranges = ranges_of_each(changed_user, changed_equal)
+            writing.correct(changed_user, order_features.USER_FEATURES, user_ranges)
+            writing.correct(changed_equal, EQUAL_FEATURES, equal_ranges)
 
     return write
 

@@ -171,7 +171,10 @@ def _release(spark: SparkSession, settings: Settings, feed: Feed) -> None:
 
 
 def _complete(spark: SparkSession, settings: Settings, feed: Feed, gone: Expired) -> DataFrame:
-    """The orphans of a feed of which nothing is missing any more, but for those that a mended copy stands for."""
+    """The orphans of a feed of which nothing is missing any more, but for those that a mended copy stands for.
+
+    Of those none is on its way to silver: then no copy is released (`risklake.quarantine.replay`).
+    """
     entries = gone.kept(_entries(spark, settings, feed)).where("released_at is null")
     missing = entries.select(*_LINE, F.explode("missing").alias("missing")).select(*_LINE, "missing.*")
     known = [

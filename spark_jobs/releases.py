@@ -17,4 +17,4 @@ def with_released(spark: SparkSession, settings: Settings, rows: DataFrame) -> D
     if not storage.exists(spark, settings, RELEASES.name):
         return rows.withColumn("released_at", F.lit(None).cast("timestamp"))
     released = storage.read(spark, settings, RELEASES.name).select(*_LINE, "released_at")
-    return rows.join(F.broadcast(released), on=_LINE, how="left")
+    return rows.join(released, on=_LINE, how="left")

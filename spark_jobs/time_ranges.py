@@ -66,6 +66,11 @@ def ranges_of_us(instants: pa.ChunkedArray) -> TimeRanges:
     return TimeRanges(_covered(buckets.tolist()))
 
 
+def range_of_us(first: int, last: int) -> TimeRanges:
+    """One range that holds two instants (microseconds since 1970) and all between them."""
+    return TimeRanges(((_moment(first // _BUCKET_US), _moment(last // _BUCKET_US + 1)),))
+
+
 def ranges_of(moments: Iterable[datetime]) -> TimeRanges:
     """The same of moments (UTC)."""
     return TimeRanges(_covered(sorted({int(moment.timestamp()) // _BUCKET_SECONDS for moment in moments})))

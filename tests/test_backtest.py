@@ -17,7 +17,8 @@ from lake.catalog import DISPOSITIONS
 from lake.errors import UsageError
 from lake.inbox import land_lines
 from lake.settings import Settings, load_settings
-from risklake.backtest import BLOCKED, HELD_BACK, Backtest, Figures, _not_blocked, backtest, differing, events_of
+from risklake.backtest import BLOCKED, HELD_BACK, Backtest, _not_blocked, backtest, differing, events_of
+from risklake.backtest_figures import Figures
 from risklake.backtest_page import page
 from spark_jobs import pipeline
 from spark_jobs.rules.files import read_rules

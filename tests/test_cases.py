@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from lake import storage
 from lake.catalog import ALERTS, CASES
 from lake.settings import Settings
-from spark_jobs.cases import cases, stream
+from spark_jobs.cases import _extents, cases, stream
 from tests.alerts import alert, alert_table
 
 
@@ -135,6 +135,23 @@ def test_alerts_in_order_need_none_of_those_before_them_and_a_late_one_does(
     assert not drained(alert("d", 3660.0, score=99, reason="worst"), alert("e", 9000.0, state="shadow"))
     assert drained(alert("d", 3660.0, "far"))
     assert drained(alert("late", 30.0))
+
+
+def test_a_late_alert_looks_back_no_further_than_to_the_case_that_was_open_then(
+    spark: SparkSession, settings: Settings
+) -> None:
+    day = 86_400.0
+    alerts = [alert("over", 0.0), alert("a", day), alert("b", day + 600)]
+    storage.append(alert_table(spark, alerts), settings, ALERTS.name)
+    stream(spark, settings).start(False).awaitTermination()
+    standing = storage.read(spark, settings, CASES.name)
+    late = alert_table(spark, [alert("late", day + 60)]).selectExpr(
+        "entity", "entity_id", "event_time as first", "event_time as last", "true as is_new"
+    )
+    [extent] = _extents(late, standing).collect()
+    over, then = standing.orderBy("began_at").collect()
+    assert over["last_at"] < then["began_at"]
+    assert (extent["grows"], extent["first"], extent["last"]) == (False, then["began_at"], then["last_at"])
 
 
 def test_a_case_of_which_it_is_not_known_how_long_it_is_open_is_made_anew(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from pyspark.sql import SparkSession
 
 from lake import storage
 from lake.catalog import ALERTS, CASES, DISPOSITIONS
-from lake.errors import UsageError
+from lake.decisions import decisions
+from lake.errors import SchemaError, UsageError
 from lake.masking_key import masking_key
 from lake.settings import Settings
 from risklake.dispositions import cases_with_state, close, events_of
@@ -91,10 +94,29 @@ def test_a_word_on_a_payment_is_none_on_the_order_of_its_id(
     storage.append(alert_table(spark, [alert("b", 60.0, watches="orders")]), settings, ALERTS.name)
     make_anew(spark, settings)
     assert dispositions(spark, settings)["u1"] is None
-    assert close(spark, settings, case_id, "genuine", None).of_feeds == [
+    assert close(spark, settings, case_id, "genuine", None).ids_and_feeds == [
         ("a", "transactions"), ("b", "orders"), ("b", "transactions"),
     ]  # fmt: skip
     assert dispositions(spark, settings)["u1"] == "genuine"
+
+
+def test_decisions_of_an_earlier_version_are_refused_with_what_to_do(
+    spark: SparkSession, settings: Settings, case_id: str
+) -> None:
+    earlier = [column.name for column in DISPOSITIONS.columns if column.name != "watches"]
+    said = [(event_id, "fraud", case_id, datetime(2026, 1, 6, tzinfo=UTC), None, None) for event_id in ("a", "b")]
+    rows = spark.createDataFrame(said, DISPOSITIONS.schema).select(*earlier)
+    rows.write.format("delta").save(settings.table_path(DISPOSITIONS.name))
+    for does in (
+        lambda: dispositions(spark, settings),
+        lambda: close(spark, settings, case_id, "fraud", None),
+        lambda: decisions(spark, settings),
+    ):
+        with pytest.raises(SchemaError, match=r"lacks the column watches.*risklake evolve"):
+            does()
+    assert storage.add_missing_columns(spark, settings, DISPOSITIONS.name) == ["watches"]
+    # They still count: of which feed the events were is not known.
+    assert dispositions(spark, settings) == {"u1": "fraud", "u2": None}
 
 
 def test_an_event_can_be_closed_by_itself(spark: SparkSession, settings: Settings, case_id: str) -> None:

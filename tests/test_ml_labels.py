@@ -43,7 +43,7 @@ def test_the_latest_word_of_an_analyst_is_a_label_and_a_dispute_is_one_anyway(sp
     decided += [("unkept", "fraud", day(4), None), ("bank", "fraud", day(1), "orders")]
     schema = "event_id string, label string, decided_at timestamp, watches string"
     dispositions = spark.createDataFrame(decided, schema)
-    found = first_reports(with_dispositions(disputes, dispositions))
+    found = first_reports(with_dispositions(disputes, dispositions, "transactions"))
     assert {event: row["reason"] for event, row in found.items()} == {
         "both": BY_ANALYST, "bank": "fraud_takeover", "analyst": BY_ANALYST, "again": BY_ANALYST, "unkept": BY_ANALYST,
     }  # fmt: skip

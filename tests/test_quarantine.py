@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lake import storage
-from lake.errors import InputError, UsageError
+from lake.errors import InputError, StreamError, UsageError
 from lake.settings import Settings
 from risklake.quarantine import LineId, entries, export, groups, raw_lines, replay, waiting
 from spark_jobs import pipeline
@@ -113,6 +113,32 @@ def test_an_orphan_is_mended_and_its_own_line_stays_where_it_is_whatever_comes(
     assert places(spark, settings) == (1, 2, 0, 0)
     [row] = storage.read(spark, settings, "silver.transactions").collect()
     assert row["user_id"] == "u1"
+
+
+def test_an_orphan_whose_taking_up_was_cut_off_is_not_released_as_well(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, file = replace(settings, orphans="transactions=quarantine"), tmp_path / "mend.jsonl"
+    land([line("merchants")], "m.jsonl", "merchants")
+    land([line("transactions")], "a.jsonl")
+    take(spark, settings)
+    export(spark, settings, entries(spark, settings), file)
+
+    def dies(*words: object, **more: object) -> None:
+        raise RuntimeError("died")
+
+    land([line("users")], "u.jsonl", "users")
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "delete_matching", dies)
+        with pytest.raises(StreamError, match="died"):
+            take(spark, settings)
+    assert storage.read(spark, settings, "silver.transactions").count() == 1
+    with pytest.raises(InputError, match=r"transactions/a.jsonl:1 is being accepted.*`risklake stream --once`"):
+        replay(spark, settings, file)
+    take(spark, settings)
+    assert places(spark, settings) == (1, 0, 0, 0)
+    with pytest.raises(InputError, match="is not in quarantine"):
+        replay(spark, settings, file)
 
 
 def test_lines_that_wait_are_listed_with_what_they_wait_for(
