@@ -221,5 +221,8 @@ TABLES: dict[str, Table] = {
     )
 }
 
+# What several programs write, streams and commands, each in its turn (`lake.lease.turn`).
+SHARED = {name for name, table in TABLES.items() if table.layer == "monitoring"} | {SCORES.name, DISPOSITIONS.name}
+
 # In the order of the flow, with `monitoring` beside it. `marts` is written by dbt, `models` and `reports` hold files.
 LAYERS = ("bronze", "silver", "features", "alerts", "marts", "monitoring")

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.catalog import SCORES
 from lake.errors import LakehouseError
-from lake.lease import turn
+from lake.lease import leases, turn
 from lake.session import build_session
 from lake.settings import Settings, load_settings
 from ml import models
@@ -28,6 +28,8 @@ from ml.dataset import lake_days, load
 from ml.report import build_report, render, write_report
 from ml.training import Outcome, train_and_judge
 from ml.windows import LakeDays, Windows, choose_as_of, last_mature_day, require_days, windows
+
+LEASE = "train"
 
 
 def run(
@@ -41,11 +43,16 @@ def run(
 
     Writes `reports/model-<as_of>` and `reports/latest` (HTML and JSON); where a model is promoted also
     `models/<model>-<as_of>.skops` and its scores into `alerts.scores`. The same call again replaces all of it. Gives
-    the report as written to JSON; `progress` is told each step. Raises `TrainingError` where the lake has too little.
+    the report as written to JSON; `progress` is told each step. Raises `TrainingError` where the lake has too little,
+    and `LeaseError` while another program trains on it, or forgets a user.
     """
-    started = time.monotonic()
-    tell = progress or (lambda _: None)
     settings.local_path("reports")  # refuses a lake without local folders now, not after the work
+    with leases(settings, [LEASE]):
+        return _run(spark, settings, as_of, progress or (lambda _: None))
+
+
+def _run(spark: SparkSession, settings: Settings, as_of: date | None, tell: Callable[[str], None]) -> dict[str, Any]:
+    started = time.monotonic()
     days = lake_days(spark, settings)
     chosen = plan(days, settings, as_of)
     tell(

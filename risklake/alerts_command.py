@@ -59,14 +59,12 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show the alerts of a case, or of one event, with their reasons."""
-    from pyspark.sql import functions as F
-
     from lake import storage
     from risklake.dispositions import events_of
 
     settings, spark = _open(lake, "alerts.alerts")
     found = events_of(spark, settings, found_by)
-    alerts = storage.read(spark, settings, "alerts.alerts").where(F.col("event_id").isin(found.events))
+    alerts = storage.read(spark, settings, "alerts.alerts").where(found.is_one())
     _show(alerts.orderBy("event_time", "event_id", "rule"), _ALERT_COLUMNS, as_json)
     spark.stop()
 

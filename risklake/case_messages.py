@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -14,12 +15,13 @@ from pyspark.sql.streaming import StreamingQuery
 from lake import storage
 from lake.catalog import CASES
 from lake.settings import Settings
-from risklake.webhook import Message
+from risklake.message import Message
 from spark_jobs.rules.rule_set import SEVERITIES
 from spark_jobs.streams import Rank, Stream
 
 ALERT = "alert"
-QUERY = "messages_cases"
+# Named as what is dropped with the cases (`risklake.reset`).
+QUERY = "alerts_messages"
 # Of older cases, such as those of a replay, nobody wants to hear.
 RECENT = timedelta(days=1)
 _MOST = 200
@@ -47,16 +49,30 @@ class CaseMessages:
         return [Stream(QUERY, start)]
 
 
+def catch_up(spark: SparkSession, settings: Settings, tell: Callable[[Message], None]) -> None:
+    """Tell of the cases that wait, and return; on a lake whose cases were never followed, of none.
+
+    For a caller that holds the leases of all jobs.
+    """
+    if Path(storage.checkpoint(settings, QUERY)).is_dir():
+        for stream in CaseMessages(tell).streams(spark, settings):
+            stream.start(False).awaitTermination()
+
+
 def to_be_told(changes: DataFrame, least_severity: str, now: datetime) -> DataFrame:
     """Of changes of cases those that make a recent one severe enough, one row a case, the riskiest first.
 
-    A case is new, or was less severe before: what had been told is not told again when a case grows.
+    A case is new, or was less severe or too old before: what has been told within a day is not told again when a case
+    grows.
     """
     names = list(SEVERITIES)
-    is_severe = F.col("severity").isin(names[names.index(least_severity) :])
-    was_severe = changes.where(is_severe & (F.col("_change_type") == "update_preimage"))
-    is_now = F.col("_change_type").isin("insert", "update_postimage") & (F.col("last_at") >= F.lit(now - RECENT))
-    risen = changes.where(is_severe & is_now).join(was_severe, on=["case_id", "_commit_version"], how="left_anti")
+    would_tell = F.col("severity").isin(names[names.index(least_severity) :]) & (
+        F.col("last_at") >= F.lit(now - RECENT)
+    )
+    # One that was severe and too old to be told is told when it grows.
+    was_severe = changes.where(would_tell & (F.col("_change_type") == "update_preimage"))
+    is_now = F.col("_change_type").isin("insert", "update_postimage")
+    risen = changes.where(would_tell & is_now).join(was_severe, on=["case_id", "_commit_version"], how="left_anti")
     # One that rises, falls and rises again between two looks is told as it is last.
     latest = F.max_by(F.struct(*CASES.column_names), "_commit_version").alias("case")
     return risen.groupBy("case_id").agg(latest).select("case.*").orderBy(F.desc("score"), "began_at", "case_id")

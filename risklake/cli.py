@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -93,9 +95,9 @@ def stream(
     with told(settings, "stream") as tell, stopped_by_signals() as stop, served_figures(settings) as figures:
         spark = session_for(settings, "stream")
         if once:
-            drain(spark, settings, stages, stop, figures.observe)
+            drain(spark, settings, stages, stop, figures)
         else:
-            watch(spark, settings, stages, stop, figures.observe, tell)
+            watch(spark, settings, stages, stop, figures, tell)
         with stages.stage("check"):
             closed = close_run(spark, settings)
         spark.stop()
@@ -256,6 +258,9 @@ def config(lake: Lake = None, as_json: AsJson = False) -> None:
 
 def main() -> None:
     """Entry of the command: one line and an exit code for every error that a user can do something about."""
+    # Spark hands over times in the zone of this process, and every time that is shown is of UTC.
+    os.environ["TZ"] = "UTC"
+    time.tzset()
     try:
         app()
     except LakehouseError as error:

@@ -6,6 +6,7 @@ The only reader of the truth: no job, mart or model sees it.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from pyspark.sql.types import StringType, StructField, StructType
 from lake import storage
 from lake.errors import UsageError
 from lake.settings import Settings
+from risklake.labelled import label_columns
 
 # The model may raise as many alerts as this share of the transactions that it scored.
 ALERT_SHARE = 0.01
 HONEST = ""
-_LABELS = StructType([StructField(name, StringType()) for name in ("event_id", "is_fraud", "scenario")])
+_LABELS = ("event_id", "is_fraud", "scenario")
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,14 @@ def measure_detection(spark: SparkSession, settings: Settings, labels: Path | No
     """Hold the alerts and scores of a lake against the truth.
 
     `labels` is a file or folder of CSV (`event_id,is_fraud,scenario`), by default what the generator wrote beside the
-    inbox. An alert counts while it is open. Raises `UsageError` where there is no truth, or no alerts yet.
+    inbox. An alert counts while it is open. Raises `UsageError` where there is no truth, or no alerts yet, and
+    `InputError` for a file that is no label file.
     """
     files = _label_files(settings, labels)
     tables = set(storage.tables_on_disk(spark, settings))
     if absent := sorted({"silver.transactions", "alerts.alerts"} - tables):
         raise UsageError(f"The lake {settings.lake_root} has no {absent[0]}. Run `risklake stream --once`")
-    truth = _truth(storage.read_csv(spark, files, _LABELS))
+    truth = _truth(_labels(spark, files))
     alerts = storage.read(spark, settings, "alerts.alerts")
     alerts = alerts.where("state = 'open' and watches = 'transactions'").select("event_id", "rule")
     rules = sorted(row["rule"] for row in alerts.select("rule").distinct().collect())
@@ -117,7 +120,7 @@ def truth_of(spark: SparkSession, settings: Settings) -> DataFrame | None:
     """What the generator wrote beside the inbox: `event_id`, `scenario` (empty for an honest one); None if nothing."""
     if not settings.is_local or not settings.local_path("truth", "labels").is_dir():
         return None
-    return _truth(storage.read_csv(spark, _label_files(settings, None), _LABELS))
+    return _truth(_labels(spark, _label_files(settings, None)))
 
 
 def tally(
@@ -140,6 +143,20 @@ def tally(
         F.count_if(is_known & F.col("is_picked").isNotNull()).alias("scored"),
         F.count_if(is_known & F.col("is_picked")).alias("by_model"),
     )
+
+
+def _labels(spark: SparkSession, files: list[Path]) -> DataFrame:
+    """The columns of label files by their names: Spark takes columns of CSV by their places."""
+    by_header: dict[tuple[str, ...], list[Path]] = {}
+    for file in files:
+        by_header.setdefault(tuple(label_columns(file)), []).append(file)
+    return reduce(DataFrame.unionByName, (_of_header(spark, names, found) for names, found in by_header.items()))
+
+
+def _of_header(spark: SparkSession, names: tuple[str, ...], files: list[Path]) -> DataFrame:
+    schema = [StructField(name if name in _LABELS else f"_{place}", StringType()) for place, name in enumerate(names)]
+    rows = storage.read_csv(spark, files, StructType(schema))
+    return rows.select(*(F.col(name) if name in names else F.lit(None).cast("string").alias(name) for name in _LABELS))
 
 
 def _truth(labels: DataFrame) -> DataFrame:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
@@ -15,11 +16,13 @@ from lake.errors import UsageError
 from lake.lease import turn
 from lake.masking_key import masking_key, require_same_key
 from lake.settings import Settings
+from spark_jobs.cases import id_of
 from spark_jobs.personal import mask_free_text
 from spark_jobs.rules.evaluate import OPEN
 
 LABELS = FRAUD, GENUINE = ("fraud", "genuine")
 STATES = ("open", "closed", "all")
+_EVENT = ("entity", "entity_id", "event_id")
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,14 @@ class Found:
     def events(self) -> list[str]:
         """The ids of the events."""
         return [event_id for event_id, _ in self.ids_and_feeds]
+
+    def is_one(self) -> Column:
+        """Whether a row of alerts is of one of the events: an order may have the id of a payment."""
+        feeds: dict[str, list[str]] = {}
+        for event_id, feed in self.ids_and_feeds:
+            feeds.setdefault(feed, []).append(event_id)
+        of_feeds = ((F.col("watches") == feed) & F.col("event_id").isin(ids) for feed, ids in feeds.items())
+        return reduce(Column.__or__, of_feeds)
 
 
 def close(spark: SparkSession, settings: Settings, found_by: str, label: str, note: str | None) -> Found:
@@ -76,7 +87,9 @@ def events_of(spark: SparkSession, settings: Settings, found_by: str) -> Found:
 def cases_with_state(spark: SparkSession, settings: Settings) -> DataFrame:
     """All cases, with `disposition` (null while a case is open) and `decided_at`.
 
-    A case that has got events since it was closed is open again, also where others have left it.
+    A case is closed while each of its events was decided about in a case of its entity. So one that has got events
+    since is open again, also where others have left it; one that has another id now, since a late line undid its first
+    alert, is not.
     """
     cases = storage.read(spark, settings, CASES.name)
     all_decisions = decisions(spark, settings)
@@ -84,29 +97,42 @@ def cases_with_state(spark: SparkSession, settings: Settings) -> DataFrame:
         nothing = {"disposition": F.lit(None).cast("string"), "decided_at": F.lit(None).cast("timestamp")}
         return cases.withColumns(nothing)
     decided = all_decisions.where("case_id is not null")
-    latest = decided.groupBy("case_id").agg(
-        F.max_by("label", "decided_at").alias("label"), F.max("decided_at").alias("decided")
+    alerts = storage.read(spark, settings, ALERTS.name)
+    about = decided.join(_entities(cases, alerts, decided), on="case_id", how="inner")
+    events = _events(cases, alerts, about)
+    same = reduce(Column.__and__, (F.col(f"case.{name}") == F.col(f"about.{name}") for name in _EVENT))
+    same &= is_about(F.col("case.watches"), F.col("about.watches"))
+    sides = events.alias("case"), about.alias("about")
+    told = sides[0].join(sides[1], same).select("case.case_id", "about.label", "about.decided_at")
+    latest = (
+        told.unionByName(decided.select("case_id", "label", "decided_at"))
+        .groupBy("case_id")
+        .agg(F.max_by("label", "decided_at").alias("label"), F.max("decided_at").alias("decided"))
     )
-    alerts = storage.read(spark, settings, ALERTS.name).where(F.col("state") == OPEN)
-    reopened = _undecided(cases, alerts, decided).withColumn("is_reopened", F.lit(True))
-    joined = cases.join(latest, on="case_id", how="left").join(reopened, on="case_id", how="left")
-    is_closed = F.col("is_reopened").isNull()
+    left = sides[0].join(sides[1], same, how="left_anti").select("case_id", F.lit(True).alias("is_left")).distinct()
+    joined = cases.join(latest, on="case_id", how="left").join(left, on="case_id", how="left")
+    is_closed = F.col("is_left").isNull()
     return joined.withColumns(
         {"disposition": F.when(is_closed, F.col("label")), "decided_at": F.when(is_closed, F.col("decided"))}
-    ).drop("label", "decided", "is_reopened")
+    ).drop("label", "decided", "is_left")
 
 
-def _undecided(cases: DataFrame, alerts: DataFrame, decided: DataFrame) -> DataFrame:
-    """Cases that were closed once, and have an event of which nothing was said: `case_id`."""
-    closed = cases.join(decided, on="case_id", how="left_semi").select(
-        "case_id", "entity", "entity_id", "began_at", "last_at"
+def _entities(cases: DataFrame, alerts: DataFrame, decided: DataFrame) -> DataFrame:
+    """Of what entity the cases are, or were, that something was decided about: `case_id`, `entity`, `entity_id`."""
+    # Alerts are kept when they are withdrawn, so one that a case began with still tells its id.
+    first = alerts.join(decided, on="event_id", how="left_semi").select(
+        id_of("event_id", "event_time", "rule").alias("case_id"), "entity", "entity_id"
     )
-    of_cases = alerts.join(closed, on=["entity", "entity_id"], how="inner")
+    return first.unionByName(cases.select("case_id", "entity", "entity_id")).distinct()
+
+
+def _events(cases: DataFrame, alerts: DataFrame, about: DataFrame) -> DataFrame:
+    """The events with open alerts of the cases of some entities: `case_id`, `watches`, and what is in `_EVENT`."""
+    some = cases.join(about, on=["entity", "entity_id"], how="left_semi")
+    bounds = some.select("case_id", "entity", "entity_id", "began_at", "last_at")
+    of_cases = alerts.where(F.col("state") == OPEN).join(bounds, on=["entity", "entity_id"], how="inner")
     within = of_cases.where(F.col("event_time").between(F.col("began_at"), F.col("last_at")))
-    same = (F.col("decided.case_id") == F.col("alert.case_id")) & (F.col("decided.event_id") == F.col("alert.event_id"))
-    of_feed = is_about(F.col("alert.watches"), F.col("decided.watches"))
-    left = within.alias("alert").join(decided.alias("decided"), same & of_feed, how="left_anti")
-    return left.select("case_id").distinct()
+    return within.select("case_id", "watches", *_EVENT).distinct()
 
 
 def _ids_and_feeds(alerts: DataFrame) -> list[tuple[str, str]]:

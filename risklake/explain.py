@@ -146,7 +146,8 @@ def _of_accepted(event: _Event, asked: str, told: Future[list[Facts]], pool: Thr
     values = featured[0] if featured else {}
     windows = pool.submit(_windows, event, event.row | values)
     judging = pool.submit(_judged, event) if featured else None
-    alerts = event.rows(ALERTS.name)
+    # An order may have the id of a payment.
+    alerts = event.rows(ALERTS.name, event.is_it & (F.col("watches") == name))
     cases, models = _cases(event, alerts), _models(event, values)
     dispositions = event.decisions()
     mart = next(iter(event.rows(MART)), None) if name == "transactions" else None

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lake.terminal import console
-from risklake.opening import AsJson, Lake, session_for, settings_of
+from risklake.opening import AsJson, Lake, require_writable, session_for, settings_of
 
 if TYPE_CHECKING:
     from risklake.explain import Explanation
@@ -37,13 +37,13 @@ def explain(
     settings = settings_of(lake)
     if not settings.local_path().is_dir():
         raise UsageError(f"There is no lake at {settings.lake_root} yet. Run `risklake demo`, or `risklake stream`")
+    require_writable(html)
     spark = session_for(settings, "explain")
     found = explaining.explain(spark, settings, asked, raw=raw)
     spark.stop()
     if html:
         from risklake.explain_page import page
 
-        html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(found), encoding="utf-8")
     show_json(asdict(found)) if as_json else show(found)
     if html and not as_json:

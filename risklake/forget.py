@@ -9,19 +9,23 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import FILES, TABLES
+from lake.catalog import FILES, SHARED, TABLES
 from lake.errors import UsageError
 from lake.feed_tables import bronze_table
 from lake.feeds import USERS
+from lake.lease import turn
 from lake.masking_key import masking_key
 from lake.settings import Settings
+from risklake import case_messages
 from risklake.clearing import Clearing
 from risklake.forget_files import DAMAGED, clear_file, files_that_tell, files_with_text
 from risklake.forget_tables import clear_table, rows_that_tell
@@ -67,7 +71,8 @@ def forget(spark: SparkSession, settings: Settings, person: Person, report: Repo
     """Replace the person in files and tables; gives the changed rows and lines by place.
 
     The same call again does what an earlier one, cut off, has left. Call it with the leases of all jobs in hand, when
-    the streams have taken all that there is: what they have not read in older versions of a table is deleted.
+    the streams have taken all that there is, and all cases are told: what they have not read in older versions of a
+    table is deleted.
 
     What counts as the person stands in `risklake.person`. Names of files (`source_file`) are never changed, since files
     are known by them, and models hold nothing of a user.
@@ -77,24 +82,23 @@ def forget(spark: SparkSession, settings: Settings, person: Person, report: Repo
     # The raw lines of users last: they tell what else belongs to the person, should this be cut off.
     names = sorted(storage.tables_on_disk(spark, settings), key=lambda name: name == bronze_table(USERS).name)
     for number, file in enumerate(files, start=1):
-        lines, is_damaged = clear_file(file, clearing)
+        lines, is_damaged = clear_file(file, clearing, partial(_note_size, spark, settings))
         if lines:
             changed[f"{file.relative_to(settings.lake_root)}{DAMAGED if is_damaged else ''}"] = lines
-            _note_size(spark, settings, file)
         report(number, len(files) + len(names))
     for number, name in enumerate(names, start=len(files) + 1):
-        rows = clear_table(spark, settings, name, person)
+        with _alone(settings, name):
+            rows = clear_table(spark, settings, name, person)
         if rows:
             changed[name] = rows
         report(number, len(files) + len(names))
     # The streams go past these changes: the files of older versions, which they would have to read, are deleted.
     pipeline.drain_holding_leases(spark, settings)
+    # Nobody is told of a case because its user has another name now.
+    case_messages.catch_up(spark, settings, lambda message: None)
     for name in names:
-        if name in TABLES and TABLES[name].changes_often:
-            storage.purge(spark, settings, name)
-        # The rows as they were stand in files of older versions, perhaps since a call that was cut off.
-        if storage.has_old_files(settings, name, len(storage.data_files(spark, settings, name))):
-            storage.vacuum(spark, settings, name, 0)
+        with _alone(settings, name):
+            _delete_older(spark, settings, name)
     return changed
 
 
@@ -109,10 +113,25 @@ def traces(spark: SparkSession, settings: Settings, person: Person) -> list[Trac
     return found + [Trace(str(file.relative_to(settings.lake_root)), 1) for file in files]
 
 
-def _note_size(spark: SparkSession, settings: Settings, file: Path) -> None:
-    if storage.exists(spark, settings, FILES.name):
+def _alone(settings: Settings, name: str) -> AbstractContextManager[None]:
+    """What holds off other programs that write a table; most tables have one, whose lease is held."""
+    return turn(settings, name) if name in SHARED else nullcontext()
+
+
+def _delete_older(spark: SparkSession, settings: Settings, name: str) -> None:
+    """Delete the rows as they were: in files of older versions, perhaps since a call that was cut off."""
+    if name in TABLES and TABLES[name].changes_often:
+        storage.purge(spark, settings, name)
+    if storage.has_old_files(settings, name, len(storage.data_files(spark, settings, name))):
+        storage.vacuum(spark, settings, name, 0)
+
+
+def _note_size(spark: SparkSession, settings: Settings, file: Path, size: int) -> None:
+    """Note the size that a file of the inbox is about to have, so that it does not look changed."""
+    if file.parent.parent == settings.local_path("inbox") and storage.exists(spark, settings, FILES.name):
         is_it = (F.col("feed") == file.parent.name) & (F.col("source_file") == file.name)
-        storage.update_where(spark, settings, FILES.name, is_it, {"bytes": F.lit(file.stat().st_size).cast("long")})
+        with turn(settings, FILES.name):
+            storage.update_where(spark, settings, FILES.name, is_it, {"bytes": F.lit(size).cast("long")})
 
 
 def _personal(found: dict[str, object]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from spark_jobs.line_splitting import csv_header, csv_records
 _FOLDERS = ("inbox", ARCHIVE, "logs", "reports", "truth")
 _NO_TEXT = (".parquet", ".crc", ".png", ".skops")
 _GZIP = b"\x1f\x8b"
+# Told the size that a file is about to have.
+Note = Callable[[Path, int], None]
 DAMAGED = " (damaged: kept as far as it can be read)"
 
 
@@ -35,10 +37,11 @@ def files_that_tell(settings: Settings, clearing: Clearing) -> Iterator[Path]:
             yield file
 
 
-def clear_file(file: Path, clearing: Clearing) -> tuple[int, bool]:
+def clear_file(file: Path, clearing: Clearing, note: Note = lambda file, size: None) -> tuple[int, bool]:
     """Take the person out of a file; gives how many lines changed, and whether the file is damaged.
 
-    A damaged file that tells the person is kept as far as it can be read; any other file stays as it is.
+    A damaged file that tells the person is kept as far as it can be read; any other file stays as it is. Before the
+    file changes, `note` is told the size that it will have: cut off between the two, the same call does both again.
     """
     if not _tells(file, clearing):
         return 0, False
@@ -51,12 +54,12 @@ def clear_file(file: Path, clearing: Clearing) -> tuple[int, bool]:
             changed += part != cleared
             yield cleared
 
-    if content.is_packed:
-        land_blocks(blocks(), file)
-    else:
-        # By the name it would be packed.
-        land_blocks(blocks(), file.with_name(f".{file.name}.cleared")).rename(file)
-    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    # What is named .gz is packed.
+    hidden = file.with_name(f".cleared-{file.name}" if content.is_packed else f".{file.name}.cleared")
+    land_blocks(blocks(), hidden)
+    os.utime(hidden, ns=(status.st_atime_ns, status.st_mtime_ns))
+    note(file, hidden.stat().st_size)
+    hidden.rename(file)
     return changed, content.is_damaged
 
 

@@ -66,20 +66,35 @@ def land_input(given: LabelledInput, settings: Settings, report: Report) -> int:
     return len(disputes)
 
 
+def label_columns(file: Path) -> list[str]:
+    """The columns of a label file, in their order. Raises `InputError` if it is none."""
+    try:
+        with open_file(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as lines:
+            return _columns(csv.DictReader(lines), file)
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+
+
 def read_labels(file: Path) -> dict[str, str]:
     """The frauds of a label file: event id to scenario. Raises `InputError` with the line that is wrong."""
     frauds: dict[str, str] = {}
     try:
         with open_file(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as lines:
             rows = csv.DictReader(lines)
-            if not {"event_id", "is_fraud"} <= set(rows.fieldnames or []):
-                raise InputError(f"{file} must have the columns event_id and is_fraud; it has {rows.fieldnames}")
+            _columns(rows, file)
             for row in rows:
                 if _is_fraud(row["is_fraud"], file, rows.line_num):
                     frauds[row["event_id"]] = row.get("scenario") or "unknown"
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file} cannot be read: {error}") from error
     return frauds
+
+
+def _columns(rows: csv.DictReader[str], file: Path) -> list[str]:
+    names = list(rows.fieldnames or [])
+    if not {"event_id", "is_fraud"} <= set(names):
+        raise InputError(f"{file} must have the columns event_id and is_fraud; it has {', '.join(names) or 'none'}")
+    return names
 
 
 def _is_fraud(value: str | None, file: Path, line: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,8 @@ from typing import Any
 from lake.errors import LakehouseError, UsageError
 from lake.settings import Settings
 from lake.terminal import console
-from risklake.webhook import Message, Undelivered, Webhook, outbox
+from risklake.message import Message, read_message
+from risklake.webhook import Undelivered, Webhook, outbox
 
 RUN, CONSISTENCY, TEST = "run", "consistency", "test"
 _MOST_LETTERS = 500
@@ -34,6 +34,15 @@ def dead_letters(settings: Settings) -> Path:
 
 
 @contextmanager
+def telling(settings: Settings) -> Iterator[Tell]:
+    """A function that tells what it is given for as long as the block lasts; without a webhook it tells nobody."""
+    webhook = webhook_of(settings)
+    place = dead_letters(settings) if webhook else Path()
+    with outbox(webhook, place, settings.webhook_per_minute, _say) as tell:
+        yield tell
+
+
+@contextmanager
 def told(settings: Settings, run: str) -> Iterator[Tell]:
     """Tell how a run ends that the block does; gives a function that tells other things meanwhile."""
     began = time.monotonic()
@@ -42,9 +51,7 @@ def told(settings: Settings, run: str) -> Iterator[Tell]:
         facts = {"lake": Path(settings.lake_root).name, "seconds": round(time.monotonic() - began)}
         return Message(RUN, f"{run} {datetime.now(UTC).isoformat(timespec='seconds')}", title, facts=facts, **more)
 
-    webhook = webhook_of(settings)
-    place = dead_letters(settings) if webhook else Path()
-    with outbox(webhook, place, settings.webhook_per_minute, _say) as tell:
+    with telling(settings) as tell:
         try:
             yield tell
         except KeyboardInterrupt:
@@ -89,7 +96,7 @@ def resend(settings: Settings) -> tuple[int, int]:
     unreadable: list[str] = []
     parts = _taken_away(file)
     for line in _lines_of(parts):
-        message = _message(line)
+        message = read_message(line)
         if message is None:
             unreadable.append(line)
             continue
@@ -129,16 +136,6 @@ def _append(file: Path, lines: list[str]) -> None:
     if lines:
         with file.open("a", encoding="utf-8", errors="surrogateescape") as more:
             more.writelines(f"{line}\n" for line in lines)
-
-
-def _message(line: str) -> Message | None:
-    """The message of a line; None if it holds none."""
-    names = ("kind", "key", "title", "text", "severity", "facts")
-    try:
-        found = json.loads(line)
-        return Message(**{name: found[name] for name in names}, at=datetime.fromisoformat(found["at"]))
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _required(settings: Settings) -> Webhook:

@@ -6,6 +6,7 @@ import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -14,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from lake.errors import MachineError
 from lake.settings import Settings
+from risklake.prometheus_counts import CountFigures
 
 _PREFIX = "risklake_stream_"
 _COUNTERS = {
@@ -64,18 +66,27 @@ class StreamFigures(Collector):
             yield family
 
 
+@dataclass(frozen=True)
+class Figures:
+    """All that is served: what the streams do, and what was counted last."""
+
+    streams: StreamFigures = field(default_factory=StreamFigures)
+    counts: CountFigures = field(default_factory=CountFigures)
+
+
 @contextmanager
-def served_figures(settings: Settings) -> Iterator[StreamFigures]:
+def served_figures(settings: Settings) -> Iterator[Figures]:
     """Serve figures on the port of the settings meanwhile; with port 0 nothing is served.
 
     Raises `MachineError` where the port cannot be had.
     """
-    figures = StreamFigures()
+    figures = Figures()
     if not settings.metrics_port:
         yield figures
         return
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(figures)
+    for collector in (figures.streams, figures.counts):
+        registry.register(collector)
     host, port = settings.metrics_host, settings.metrics_port
     try:
         server, thread = start_http_server(port, host, registry)

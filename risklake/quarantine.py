@@ -23,6 +23,7 @@ from lake.settings import Settings
 from spark_jobs.csv_lines import csv_object
 from spark_jobs.releases import with_released
 
+LEASE = "quarantine"
 _LINE = ["feed", "source_file", "line_number"]
 # No stream reads a name that begins with a dot.
 _STAGED = ".{}.staged"
@@ -126,7 +127,8 @@ def replay(spark: SparkSession, settings: Settings, fixed: Path) -> Replay:
     record of CSV that is not made a JSON object: its header does not come with it.
     """
     lines = dict(_read(fixed))
-    with leases(settings, ["quarantine"]):
+    # None of them is taken up as an orphan meanwhile (`spark_jobs.orphans.release`).
+    with leases(settings, [LEASE]), turn(settings, ORPHANS.name):
         _finish_cut_off(spark, settings)
         _require_quarantined(spark, settings, list(lines))
         _require_not_accepted(spark, settings, list(lines))

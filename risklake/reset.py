@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from lake.catalog import FILES, RETENTION, UNKNOWN_FIELDS
+from lake.catalog import DISPOSITIONS, FILES, RETENTION, UNKNOWN_FIELDS
 from lake.errors import UsageError
 from lake.lease import leases
 from lake.settings import Settings
@@ -21,6 +21,9 @@ JOBS = (*REBUILT, user_windows.JOB)
 # fields are counted by silver.
 _COUNTED_WITH = {"bronze": (FILES.name, RETENTION.name), "silver": (UNKNOWN_FIELDS.name,)}
 
+# No job makes anew what people have said.
+_KEPT = (DISPOSITIONS.name,)
+
 
 def affected(settings: Settings, layer: str) -> list[Path]:
     """The folders that go, checkpoints first. Raises `UsageError` for a layer that does not exist."""
@@ -33,9 +36,18 @@ def affected(settings: Settings, layer: str) -> list[Path]:
     ]
     # A kill in between leaves tables without checkpoints, which the next start refuses by name; the other way round
     # it would go on from an old offset, and lines would be missing.
-    counted = [name for layer in layers for name in _COUNTED_WITH.get(layer, ())]
-    tables = [settings.local_path(*name.split(".")) for name in (*counted, *layers)]
-    return folders + [folder for folder in tables if folder.is_dir()]
+    counted = [settings.local_path(*name.split(".")) for layer in layers for name in _COUNTED_WITH.get(layer, ())]
+    tables = [folder for layer in layers for folder in _folders_of(settings, layer)]
+    return folders + [folder for folder in (*counted, *tables) if folder.is_dir()]
+
+
+def _folders_of(settings: Settings, layer: str) -> list[Path]:
+    """The folder of a layer; where something in it stays, those of its other tables."""
+    folder = settings.local_path(layer)
+    kept = [settings.local_path(*name.split(".")) for name in _KEPT]
+    if not any(one.parent == folder and one.is_dir() for one in kept):
+        return [folder]
+    return [table for table in sorted(folder.iterdir()) if table not in kept]
 
 
 def drop(settings: Settings, folders: list[Path]) -> None:

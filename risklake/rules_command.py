@@ -13,7 +13,7 @@ from rich.table import Table
 
 from lake.errors import RuleError
 from lake.terminal import console
-from risklake.opening import AsJson, Lake, session_for, settings_of
+from risklake.opening import AsJson, Lake, require_writable, session_for, settings_of
 
 if TYPE_CHECKING:
     from lake.settings import Settings
@@ -159,6 +159,7 @@ def try_on_past_days(
     settings, rules = _rules(file, lake)
     sets = {"rules": rules} | ({"against": _rules(against, lake)[1]} if against else {})
     moment = _moment(known_by)
+    require_writable(html)
     stages = Stages()
     with stages.stage("spark"):
         spark = session_for(settings, "backtest")
@@ -170,7 +171,6 @@ def try_on_past_days(
             update(len(found), len(sets))
     spark.stop()
     if html:
-        html.parent.mkdir(parents=True, exist_ok=True)
         html.write_text(page(found), encoding="utf-8")
     if as_json:
         show_json({name: backtested.as_dict() for name, backtested in found.items()})

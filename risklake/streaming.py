@@ -15,11 +15,12 @@ from lake.progress import Stages
 from lake.settings import Settings
 from risklake.case_messages import CaseMessages
 from risklake.notify import Tell, inconsistency
+from risklake.prometheus import Figures
 from spark_jobs import pipeline
 from spark_jobs.care import Care, care
 from spark_jobs.inventory import keep_inventory
 from spark_jobs.reconciliation import Status, close_run
-from spark_jobs.stream_metrics import Observe, recorded
+from spark_jobs.stream_metrics import recorded
 from spark_jobs.streams import Rank
 
 CONTINUOUS_LINE_SECONDS = 10.0
@@ -84,16 +85,18 @@ def drain(
     settings: Settings,
     stages: Stages,
     stop: threading.Event | None = None,
-    observe: Observe | None = None,
+    figures: Figures | None = None,
 ) -> None:
     """Take all that lies in the inbox through every job, each shown as a stage."""
+    figures = figures or Figures()
     storage.ensure_tables(spark, settings)
     _name_strangers(settings, stages)
-    waiting = {feed: float(keep_inventory(spark, settings).lines(feed)) for feed in FEEDS}
+    inventory = keep_inventory(spark, settings)
+    waiting = {feed: float(inventory.lines(feed)) for feed in FEEDS}
     files = float(sum(len(visible_files(settings.local_path("inbox", feed))) for feed in FEEDS))
     totals = {"bronze": files, "silver": sum(waiting.values())}
     # One commit for all jobs.
-    with recorded(spark, settings, observe) as metrics:
+    with recorded(spark, settings, figures.streams.observe) as metrics:
         for job in pipeline.JOBS:
             if stop and stop.is_set():
                 return
@@ -118,10 +121,11 @@ def watch(
     settings: Settings,
     stages: Stages,
     stop: threading.Event,
-    observe: Observe | None = None,
+    figures: Figures | None = None,
     tell: Tell | None = None,
 ) -> None:
     """Run all jobs until `stop` is set, with a line every few seconds when something moved."""
+    figures = figures or Figures()
     rows: dict[str, int] = {}
     last: tuple[float, str] = (time.monotonic(), "")
 
@@ -141,6 +145,7 @@ def watch(
         try:
             with storage.turns_of(Rank.CARE).turn(Rank.CARE):
                 counted = close_run(spark, settings)
+            figures.counts.counted(counted)
             _name_inconsistent(counted, stages, tell or (lambda message: None))
             tended = care(spark, settings)
             compacted = sum(table.files_after < table.files_before for table in tended)
@@ -150,7 +155,7 @@ def watch(
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             stages.console.print(f"care was not finished: {first}", highlight=False, markup=False)
 
-    with recorded(spark, settings, observe) as metrics:
+    with recorded(spark, settings, figures.streams.observe) as metrics:
         beside = CaseMessages(tell) if tell and settings.webhook_url else None
         pipeline.run(
             spark, settings, continuous=True, report=report, stop=stop, upkeep=upkeep, metrics=metrics, beside=beside

@@ -71,16 +71,22 @@ def forget(
 
     from lake.lease import leases
     from lake.progress import Stages
+    from ml import train
+    from risklake import case_messages, quarantine
     from risklake import forget as forgetting
+    from risklake.notify import telling
     from risklake.reset import JOBS
     from risklake.show import show_json
     from spark_jobs.pipeline import drain_holding_leases
 
     settings, stages = settings_of(lake), Stages()
-    with leases(settings, [*JOBS, "quarantine"]):
+    # Whoever reads the person's rows now would write them again after they are gone.
+    with leases(settings, [*JOBS, quarantine.LEASE, train.LEASE]):
         spark = session_for(settings, "forget")
         with stages.stage("streams"):
             drain_holding_leases(spark, settings)
+            with telling(settings) as tell:
+                case_messages.catch_up(spark, settings, tell)
         person = forgetting.find_person(spark, settings, user)
         if sys.stdin.isatty() and not yes:
             typer.confirm(f"Forget {user} in {settings.lake_root}? This cannot be undone", abort=True)

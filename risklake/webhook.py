@@ -12,9 +12,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +21,9 @@ from urllib.parse import urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError, MaxRetryError
 from urllib3.util import Retry, Timeout
+
+from risklake.message import Message
+from risklake.spool import Spool
 
 DISCORD, SLACK, JSON = FORMS = ("discord", "slack", "json")
 _HOSTS = {"discord.com": DISCORD, "discordapp.com": DISCORD, "hooks.slack.com": SLACK}
@@ -36,35 +38,6 @@ _TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
 
 # It tells of each further try, with the path of the address.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
-
-
-@dataclass(frozen=True)
-class Message:
-    """What is told: of which kind (`alert`, `run`, `consistency`), how severe, a title, a text, and facts by name.
-
-    `key` is the same when the same is told twice, so that a receiver can tell.
-    """
-
-    kind: str
-    key: str
-    title: str
-    text: str = ""
-    severity: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def as_dict(self) -> dict[str, Any]:
-        """As the format `json` sends it."""
-        return {
-            "source": "risklake",
-            "kind": self.kind,
-            "key": self.key,
-            "severity": self.severity,
-            "title": self.title,
-            "text": self.text,
-            "facts": self.facts,
-            "at": self.at.isoformat(timespec="seconds"),
-        }
 
 
 class Undelivered(Exception):  # noqa: N818 (an outcome that is handled here, never shown)
@@ -146,7 +119,8 @@ class Outbox:
     """Messages on their way, sent by a thread of its own, so that nobody waits for a receiver.
 
     At most `per_minute` are sent in a minute; if more wait, they become one. What cannot be delivered is written to
-    the file `dead_letters`, one JSON object a line, and said by `say`.
+    the file `dead_letters`, one JSON object a line, and said by `say`. Until then they stand in a file beside it, from
+    where the next outbox takes what a killed program has left.
     """
 
     def __init__(self, webhook: Webhook, dead_letters: Path, per_minute: int, say: Callable[[str], None]) -> None:
@@ -155,6 +129,8 @@ class Outbox:
         self._going: list[Message] = []
         self._sent_at: deque[float] = deque()
         self._changed = threading.Condition()
+        self._spool = Spool(dead_letters.parent)
+        self._waiting.extend(self._spool.adopted())
         self._is_closed = self._is_over = False
         self._thread = threading.Thread(target=self._run, name="webhook", daemon=True)
         self._thread.start()
@@ -162,6 +138,9 @@ class Outbox:
     def put(self, message: Message) -> None:
         """Give a message on its way; returns at once."""
         with self._changed:
+            # Where the disk is full, it can be sent all the same.
+            with suppress(OSError):
+                self._spool.add(message)
             self._waiting.append(message)
             self._changed.notify()
 
@@ -175,7 +154,9 @@ class Outbox:
             # One that is just being sent may arrive as well: rather twice than never.
             left, self._is_over = [*self._going, *self._waiting], True
             self._waiting.clear()
-        self._bury(left, "the program ended")
+        if self._bury(left, "the program ended"):
+            self._spool.clear()
+        self._spool.close()
 
     def _run(self) -> None:
         while messages := self._next():
@@ -187,8 +168,12 @@ class Outbox:
                 reason = str(error)
             with self._changed:
                 is_mine, self._going = not self._is_over, []
-            if reason and is_mine:
-                self._bury(messages, reason)
+            is_done = not reason or not is_mine or self._bury(messages, reason)
+            with self._changed:
+                if not is_done:
+                    self._waiting.extendleft(reversed(messages))
+                elif not self._waiting and not self._is_over:
+                    self._spool.clear()
 
     def _next(self) -> list[Message]:
         """The messages that are sent next, when there are some and their time has come; none after the end."""
@@ -208,17 +193,26 @@ class Outbox:
             self._sent_at.popleft()
         return 0.0 if len(self._sent_at) < self._per_minute else _MINUTE - (now - self._sent_at[0])
 
-    def _bury(self, messages: Sequence[Message], reason: str) -> None:
+    def _bury(self, messages: Sequence[Message], reason: str) -> bool:
+        """Write messages to the dead letters. Whether that could be done."""
         if not messages:
-            return
-        self._dead_letters.parent.mkdir(parents=True, exist_ok=True)
-        with self._dead_letters.open("a", encoding="utf-8") as file:
-            for message in messages:
-                file.write(json.dumps(message.as_dict() | {"undelivered": reason}, default=str) + "\n")
-        self._say(
-            f"{len(messages):,} messages could not be delivered ({reason}); they stand in {self._dead_letters}. "
-            "`risklake notify resend` sends them again"
-        )
+            return True
+        lines = [message.as_line(undelivered=reason) for message in messages]
+        said = f"{len(messages):,} messages could not be delivered ({reason}); "
+        try:
+            self._dead_letters.parent.mkdir(parents=True, exist_ok=True)
+            with self._dead_letters.open("a", encoding="utf-8") as file:
+                file.write("".join(lines))
+        except OSError as error:
+            self._complain(f"{said}nor could they be written to {self._dead_letters} ({error.strerror})")
+            return False
+        self._complain(f"{said}they stand in {self._dead_letters}. `risklake notify resend` sends them again")
+        return True
+
+    def _complain(self, said: str) -> None:
+        # Where nobody reads any more what the program prints, messages are sent all the same.
+        with suppress(Exception, SystemExit):
+            self._say(said)
 
 
 @contextmanager

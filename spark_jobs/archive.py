@@ -25,8 +25,7 @@ def archive_finished(spark: SparkSession, settings: Settings, inventory: Invento
     changed = set(inventory.changed)
     moved = 0
     for feed in FEEDS.values():
-        entries = [e for key, e in inventory.entries.items() if e.feed == feed.name and key not in changed]
-        lying = [entry for entry in entries if (settings.local_path("inbox", feed.name) / entry.source_file).exists()]
+        lying = [entry for key, entry in inventory.lying.items() if key[0] == feed.name and key not in changed]
         if lying and storage.exists(spark, settings, bronze_table(feed).name):
             moved += _archive(spark, settings, feed, lying)
     return moved

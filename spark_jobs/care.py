@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pyspark.sql import SparkSession
 
 from lake import storage
-from lake.catalog import SCORES, TABLES
+from lake.catalog import SHARED, TABLES
 from lake.lease import turn
 from lake.settings import Settings
 from spark_jobs.retention import expire
@@ -51,11 +51,9 @@ def care(
     names = [name for name in storage.tables_on_disk(spark, settings) if name in TABLES]
     done = []
     for number, name in enumerate(names, start=1):
-        # What several programs write is written in turn.
-        is_shared = TABLES[name].layer == "monitoring" or name == SCORES.name
         # Of streams of this program, only those that no alert waits for wait for it.
         its_turn = storage.turns_of(Rank.CARE).turn(Rank.CARE)
-        with its_turn, turn(settings, name) if is_shared else nullcontext():
+        with its_turn, turn(settings, name) if name in SHARED else nullcontext():
             done.append(_care_for(spark, settings, name, today, expired.get(name, 0)))
         if report:
             report(number, len(names))

@@ -133,15 +133,18 @@ def _gathered() -> tuple[Column, ...]:
 @cache
 def _told() -> dict[str, Column]:
     """The columns of a case that follow from those."""
-    of_first = (f"first.{name}" for name in ("event_id", "at", "rule"))
-    made = F.concat(F.lit("c"), F.lower(F.hex(F.xxhash64(*_ENTITY, *of_first))))
     return {
-        "case_id": F.coalesce("known_id", made),
+        "case_id": F.coalesce("known_id", id_of("first.event_id", "first.at", "first.rule")),
         "began_at": F.col("first.at"),
         "event_date": F.to_date("first.at"),
         "severity": F.get(F.array(*map(F.lit, SEVERITIES)), F.col("severity")),
         "decision": F.get(F.array(*map(F.lit, DECISIONS)), F.col("decision")),
     }
+
+
+def id_of(event_id: str, at: str, rule: str) -> Column:
+    """The id of the case that begins with an alert, from the columns of its event's id and time and of its rule."""
+    return F.concat(F.lit("c"), F.lower(F.hex(F.xxhash64(*_ENTITY, event_id, at, rule))))
 
 
 def stream(spark: SparkSession, settings: Settings) -> Stream:

@@ -10,6 +10,7 @@ deleted since, and hashes that two ids share. So it never makes an id new that i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -31,6 +32,8 @@ from spark_jobs.verdicts import Extent, is_good
 
 # Some 360 MB; of more ids, silver is asked.
 MOST_IDS = 30_000_000
+# So many are read at once, or those of one day.
+MOST_AT_ONCE = 2_000_000
 _MINUTE_US = 60_000_000
 
 Minutes = NDArray[np.int32]
@@ -73,14 +76,17 @@ class KnownIds:
         name = silver_table(self.feed).name
         version = self._log().latest()
         since = storage.read(spark, self.settings, name, version).where(F.col("event_date") >= F.lit(first_day))
-        held = since.select(self.feed.key, F.unix_micros(str(self.feed.event_time)).alias("at_us"))
+        held = since.select(self.feed.key, F.unix_micros(str(self.feed.event_time)).alias("at_us"), "event_date")
         self._first_day, self._version, self._pieces = first_day, version, []
-        if held.limit(MOST_IDS + 1).count() > MOST_IDS:
+        counts = {row["event_date"]: row["count"] for row in since.groupBy("event_date").count().collect()}
+        if sum(counts.values()) > MOST_IDS:
             # Counting them again at each micro-batch would cost more than asking silver.
             self._first_day, self._is_too_much = None, True
             return
-        table = held.toArrow()
-        self._add(table[self.feed.key].to_pylist(), table["at_us"].to_numpy())
+        # Ids themselves are many times larger than what is kept of them.
+        for first, last in day_runs(counts, MOST_AT_ONCE):
+            table = held.where(F.col("event_date").between(F.lit(first), F.lit(last))).toArrow()
+            self._add(table[self.feed.key].to_pylist(), table["at_us"].to_numpy())
 
     def _catch_up(self) -> bool:
         """Take in what was committed since; whether the log tells it."""
@@ -122,6 +128,18 @@ def extent_and_ids(rows: DataFrame, feed: Feed) -> tuple[Extent, list[str]]:
     days = pc.min_max(good["event_date"]).as_py()
     ids: list[str] = good[feed.key].to_pylist()
     return Extent(looked.num_rows, good.num_rows, days["min"], days["max"]), ids
+
+
+def day_runs(counts: Mapping[date, int], most: int) -> Iterator[tuple[date, date]]:
+    """Days with their counts as runs from a first to a last day, each of at most so many, or of a single day."""
+    run: list[date] = []
+    for day in sorted(counts):
+        if run and sum(counts[one] for one in run) + counts[day] > most:
+            yield run[0], run[-1]
+            run = []
+        run.append(day)
+    if run:
+        yield run[0], run[-1]
 
 
 def _minute(day: date) -> int:

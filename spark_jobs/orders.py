@@ -26,6 +26,7 @@ HORIZON = DAY
 
 # A run is looked for so far to either side; a longer one is one of twice as many and one.
 _LONGEST_RUN = 20
+_LENGTH_US = length_us(TEN_MINUTES)
 
 
 def orders_of(silver: DataFrame) -> DataFrame:
@@ -78,7 +79,7 @@ def user_part(events: DataFrame) -> DataFrame:
 
 def equal_part(events: DataFrame) -> DataFrame:
     """The features of equal orders, from all orders of a product and quantity; other columns are kept."""
-    return _of_equal(events.withColumn("users", _users()))
+    return _with_runs(_with_users(events), events)
 
 
 def changed_of_users(around: DataFrame) -> DataFrame:
@@ -88,48 +89,87 @@ def changed_of_users(around: DataFrame) -> DataFrame:
 
 def changed_equal(around: DataFrame) -> DataFrame:
     """As `equal_part`, of those orders whose features a new one (`is_new`) may change; new ones are among them."""
-    # Looking for runs costs most: only where it is asked.
-    marked = around.withColumns({"users": _users(), "is_touched": _touched(TEN_MINUTES, *EQUAL)})
-    return _of_equal(marked.where("is_touched"))
+    marked = around.withColumn("is_touched", _touched(TEN_MINUTES, *EQUAL))
+    return _with_runs(_with_users(marked).where("is_touched"), around)
 
 
-def _of_equal(orders: DataFrame) -> DataFrame:
-    """From orders with the `users` of equal ones in the window to their features; other columns are kept."""
-    own = {"number": _number(F.col("user_id")), "numbers": F.array_compact(F.transform("users", _number))}
-    run = F.when(F.col("number").isNull(), 1).otherwise(_run(F.col("number"), F.col("numbers")))
-    return orders.withColumns(own).select(
-        *(name for name in orders.columns if name != "users"),
-        F.size("users").alias("equal_orders_users_10m"),
-        run.alias("user_number_run_10m"),
+def _with_users(orders: DataFrame) -> DataFrame:
+    """Orders with the number of different users who had ordered the same in the window up to each.
+
+    An order counts from its own instant on, until its user orders the same again or the window has passed. So the
+    count is a running sum, as those of `spark_jobs.links`: a sort, however many order the same.
+    """
+    again = F.lead("at_us").over(Window.partitionBy(*EQUAL, "user_id").orderBy("at_us"))
+    counting = orders.withColumn("at_us", _moment()).withColumn("until", F.least(again, F.col("at_us") + _LENGTH_US))
+    steps = F.array(_step(F.col("at_us"), 1), _step(F.col("until"), -1))
+    of_equal = Window.partitionBy(*EQUAL).orderBy("at_us")
+    up_to_now = of_equal.rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    counted = counting.select(*orders.columns, F.inline(steps)).withColumn(
+        "equal_orders_users_10m", F.sum("step").over(up_to_now).cast("int")
+    )
+    return counted.where("step = 1").drop("at_us", "step")
+
+
+def _step(at_us: Column, step: int) -> Column:
+    return F.struct(at_us.alias("at_us"), F.lit(step).alias("step"))
+
+
+def _with_runs(asking: DataFrame, everything: DataFrame) -> DataFrame:
+    """Some of all orders, with how many numbers of users around their own follow each other in the window up to each.
+
+    Each asks for the numbers next to its own, so what it costs does not grow with how many order the same.
+    """
+    numbered = asking.withColumns({"number": _number(), "at_us": _moment()}).where(F.col("number").isNotNull())
+    asked = numbered.select(*EVENT, *EQUAL, "number", "at_us", F.explode(_offsets()).alias("offset"))
+    wanted = asked.withColumn("number", F.col("number") + F.col("offset"))
+    found = wanted.join(_spans(everything), on=[*EQUAL, "number"], how="inner").where(
+        F.col("at_us").between(F.col("first_us"), F.col("last_us"))
+    )
+    by_order = found.groupBy(*EVENT).agg(F.collect_set("offset").alias("offsets"))
+    with_offsets = asking.join(by_order, on=list(EVENT), how="left").select(*asking.columns, "offsets")
+    return with_offsets.withColumn("user_number_run_10m", 1 + _reach(-1) + _reach(1)).drop("offsets")
+
+
+def _spans(orders: DataFrame) -> DataFrame:
+    """From when to when (`first_us`, `last_us`) a number is in the window of those who order the same."""
+    numbered = orders.select(*EQUAL, _number().alias("number"), _moment().alias("at_us")).where("number is not null")
+    of_number = Window.partitionBy(*EQUAL, "number").orderBy("at_us")
+    begins = F.coalesce(F.col("at_us") - F.lag("at_us").over(of_number) >= _LENGTH_US, F.lit(True)).cast("int")
+    spans = numbered.withColumn("begins", begins).withColumn(
+        "span", F.sum("begins").over(of_number.rowsBetween(Window.unboundedPreceding, 0))
+    )
+    return spans.groupBy(*EQUAL, "number", "span").agg(
+        F.min("at_us").alias("first_us"), (F.max("at_us") + (_LENGTH_US - 1)).alias("last_us")
     )
 
 
-def _users() -> Column:
-    return F.collect_set("user_id").over(_frame(TEN_MINUTES, *EQUAL))
-
-
-def _number(user_id: Column) -> Column:
-    """The number at the end of an id; null if there is none."""
-    return F.regexp_extract(user_id, r"(\d{1,15})$", 1).try_cast("long")
+def _number() -> Column:
+    """The number at the end of the user's id; null if there is none."""
+    return F.regexp_extract("user_id", r"(\d{1,15})$", 1).try_cast("long")
 
 
 def _touched(window: timedelta, *keys: str) -> Column:
     """Whether an order of the same keys that `is_new` lies in the window of an order."""
-    return F.max("is_new").over(_frame(window, *keys))
+    up_to_now = Window.partitionBy(*keys).orderBy(_moment()).rangeBetween(Window.unboundedPreceding, Window.currentRow)
+    new_us = F.max(F.when(F.col("is_new"), _moment())).over(up_to_now)
+    return F.coalesce(_moment() - new_us < length_us(window), F.lit(False))
+
+
+def _moment() -> Column:
+    return F.unix_micros("event_time")
 
 
 def _frame(window: timedelta, *keys: str) -> WindowSpec:
-    moment = F.unix_micros("event_time")
-    return Window.partitionBy(*keys).orderBy(moment).rangeBetween(1 - length_us(window), Window.currentRow)
+    return Window.partitionBy(*keys).orderBy(_moment()).rangeBetween(1 - length_us(window), Window.currentRow)
 
 
-def _run(number: Column, numbers: Column) -> Column:
-    """How many numbers follow each other without a gap around one of them."""
-    return 1 + _reach(number, numbers, -1) + _reach(number, numbers, 1)
+def _offsets() -> Column:
+    return F.array(*(F.lit(step * way) for way in (-1, 1) for step in range(1, _LONGEST_RUN + 1)))
 
 
-def _reach(number: Column, numbers: Column, step: int) -> Column:
-    """How many numbers follow on one side: the first that is missing ends the run."""
+def _reach(way: int) -> Column:
+    """How many numbers follow on one side, -1 or 1: the first that is missing ends the run."""
+    found = F.coalesce("offsets", F.array().cast("array<int>"))
     steps = F.sequence(F.lit(1), F.lit(_LONGEST_RUN))
-    missing = F.filter(steps, lambda n: ~F.array_contains(numbers, number + n * step))
+    missing = F.filter(steps, lambda step: ~F.array_contains(found, step * way))
     return F.coalesce(F.array_min(missing) - 1, F.lit(_LONGEST_RUN)).cast("int")

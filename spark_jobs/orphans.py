@@ -17,6 +17,7 @@ from lake.errors import SettingError
 from lake.feed import Feed
 from lake.feed_tables import bronze_table, silver_table
 from lake.feeds import FEEDS
+from lake.lease import turn
 from lake.masking_key import masking_key
 from lake.settings import Settings
 from lake.storage import Transaction
@@ -134,7 +135,8 @@ def release(spark: SparkSession, settings: Settings, referred: str) -> None:
     if not storage.exists(spark, settings, ORPHANS.name):
         return
     for feed in (feed for feed in FEEDS.values() if referred in feed.references.values()):
-        with storage.alone(settings, f"lines of {feed.name}"):
+        # No mended copy of a line is released meanwhile (`risklake.quarantine.replay`).
+        with storage.alone(settings, f"lines of {feed.name}"), turn(settings, ORPHANS.name):
             _release(spark, settings, feed)
 
 

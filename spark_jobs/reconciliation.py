@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from lake import storage
 from lake.catalog import INGESTION
@@ -100,7 +101,10 @@ class FeatureCounts:
 
 @dataclass(frozen=True)
 class Status:
-    """The state of a lake; `features` and `parity` are by table, and parity is empty where it was not asked for."""
+    """The state of a lake; `features` and `parity` are by table, and parity is empty where it was not asked for.
+
+    Ages (`freshness_s`) are those at `counted_at`.
+    """
 
     feeds: dict[str, FeedCounts]
     features: dict[str, FeatureCounts]
@@ -110,6 +114,7 @@ class Status:
     freshness_s: dict[str, float | None] = field(default_factory=dict)
     changed_files: list[str] = field(default_factory=list)
     unknown_fields: dict[str, int] = field(default_factory=dict)
+    counted_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def has_difference(self) -> bool:
@@ -194,7 +199,7 @@ def _status(
     feature_meters = {found.name: LagMeter(settings, found.query, found.source) for found in tables}
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
     versions |= {found.source: feature_meters[found.name].version for found in tables if found.is_by_event}
-    gone = expired(spark, settings)
+    gone, counted_at = expired(spark, settings), datetime.now(UTC)
     size_of = sizes(spark, settings, versions, gone)
     tally, orphans = tallies(spark, settings, gone), accepted_orphans(spark, settings, gone)
     # Before the lag is known: what is written meanwhile then counts as being on its way.
@@ -238,6 +243,7 @@ def _status(
         freshness_s={name: size_of[name].age_s for name in FRESH},
         changed_files=[f"{feed}/{file}" for feed, file in inventory.changed],
         unknown_fields=tally.unknown,
+        counted_at=counted_at,
     )
     return status, inventory
 
@@ -265,8 +271,8 @@ def _not_in_bronze(
     spark: SparkSession, settings: Settings, feed: Feed, inventory: Inventory, version: int | None, gone: Expired
 ) -> int:
     """Lines of files of which bronze, as of a version, holds nothing, or nothing that has not expired."""
-    held: set[str] = set()
+    files = inventory.files(spark, settings, feed.name)
     if storage.exists(spark, settings, bronze_table(feed).name):
         rows = gone.kept_of(feed.name, storage.read(spark, settings, bronze_table(feed).name, version))
-        held = {row["source_file"] for row in rows.select("source_file").distinct().collect()}
-    return sum(e.lines for e in inventory.entries.values() if e.feed == feed.name and e.source_file not in held)
+        files = files.join(rows.select("source_file").distinct(), on="source_file", how="left_anti")
+    return int(files.agg(F.coalesce(F.sum("lines"), F.lit(0))).collect()[0][0])

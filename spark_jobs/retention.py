@@ -170,7 +170,7 @@ def _delete_files(spark: SparkSession, settings: Settings, feeds: list[Feed], be
         old = storage.read(spark, settings, bronze_table(feed).name).where(F.col("arrival_date") < F.lit(before))
         for row in old.select("source_file").distinct().toLocalIterator():
             key = (feed.name, row["source_file"])
-            if key in inventory.entries and key not in inventory.changed:
+            if key in inventory.lying and key not in inventory.changed:
                 (settings.local_path("inbox", feed.name) / row["source_file"]).unlink(missing_ok=True)
         folder = settings.local_path(ARCHIVE, feed.name)
         for day in sorted(folder.iterdir()) if folder.is_dir() else ():

@@ -143,7 +143,7 @@ def _typed(field: Field, text: Column, kind: Column) -> Column:
     if field.kind is Kind.WRITTEN_TIME:
         return time_value(text)
     if field.kind is Kind.INTEGER:
-        exact = text.try_cast("decimal(20, 4)")
+        exact = text.try_cast("decimal(38, 18)")
         return F.when(exact == F.floor(exact), exact.try_cast("int"))
     if field.kind is Kind.TIME:
         # Spark reads +07:00, but not +0700 or +07.

@@ -13,8 +13,8 @@ from lake import storage
 from lake.catalog import CASES
 from lake.settings import Settings, load_settings
 from risklake import case_messages
-from risklake.case_messages import CaseMessages, message, to_be_told
-from risklake.webhook import Message
+from risklake.case_messages import CaseMessages, catch_up, message, to_be_told
+from risklake.message import Message
 from tests.alerts import START
 
 NOW = START + timedelta(hours=1)
@@ -36,6 +36,10 @@ def change_feed(spark: SparkSession, *changes: dict[str, Any]) -> DataFrame:
     schema = StructType([*CASES.schema.fields, *more])
     rows = [{"_change_type": "insert", "_commit_version": 1} | one for one in changes]
     return spark.createDataFrame([tuple(row[name] for name in schema.names) for row in rows], schema)
+
+
+def table(spark: SparkSession, *cases: dict[str, Any]) -> DataFrame:
+    return spark.createDataFrame([tuple(one[name] for name in CASES.column_names) for one in cases], CASES.schema)
 
 
 def keys_told(spark: SparkSession, *changes: dict[str, Any]) -> list[str]:
@@ -74,6 +78,12 @@ def test_a_case_that_rises_to_the_threshold_is_told_and_one_that_was_there_is_no
     assert keys_told(spark, *changes) == ["risen"]
 
 
+def test_a_case_that_was_too_old_to_be_told_is_told_when_it_grows(spark: SparkSession) -> None:
+    before, after = update("grown", "high", "high")
+    still_old = update("old", "high", "critical", last_at=START - timedelta(days=2))
+    assert keys_told(spark, before | {"last_at": START - timedelta(days=2)}, after, *still_old) == ["grown"]
+
+
 def test_a_case_that_changes_several_times_between_two_looks_is_told_once(spark: SparkSession) -> None:
     changes = [
         case("new"),
@@ -98,11 +108,11 @@ def test_the_stream_tells_each_case_once(spark: SparkSession, settings: Settings
     job = CaseMessages(told.append)
     mine = load_settings({"lake_root": settings.lake_root}, environment={})
     assert job.streams(spark, mine) == []
+    catch_up(spark, mine, told.append)
     storage.ensure_tables(spark, mine, [CASES.name])
 
     def drained(*cases: dict[str, Any]) -> list[str]:
-        rows = spark.createDataFrame([tuple(one[name] for name in CASES.column_names) for one in cases], CASES.schema)
-        storage.merge_changes(rows, mine, CASES.name, insert=True)
+        storage.merge_changes(table(spark, *cases), mine, CASES.name, insert=True)
         [stream] = job.streams(spark, mine)
         stream.start(False).awaitTermination()
         return [one.key for one in told]
@@ -111,6 +121,12 @@ def test_the_stream_tells_each_case_once(spark: SparkSession, settings: Settings
     assert drained(case("a", **recent), case("quiet", severity="low", **recent)) == ["a"]
     assert drained(case("a", alerts=4, **recent), case("b", **recent)) == ["a", "b"]
     assert drained(case("quiet", severity="critical", score=99, **recent)) == ["a", "b", "quiet"]
+    # Before somebody is forgotten all that waits is told, and afterwards nothing is told of it.
+    storage.merge_changes(table(spark, case("last", **recent)), mine, CASES.name, insert=True)
+    catch_up(spark, mine, told.append)
+    storage.merge_changes(table(spark, case("last", entity_id="gone", **recent)), mine, CASES.name, insert=True)
+    catch_up(spark, mine, lambda message: pytest.fail("told again"))
+    assert drained() == ["a", "b", "quiet", "last"]
 
 
 def test_of_more_cases_than_are_told_one_by_one_the_number_is_told(

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from lake import storage
 from lake.catalog import TABLES
-from lake.errors import UsageError
+from lake.errors import InputError, UsageError
 from lake.settings import Settings
 from risklake.detection import Caught, _scored, measure_detection
 
@@ -95,6 +95,19 @@ def test_a_lake_without_scores_still_shows_its_rules(spark: SparkSession, settin
     found = measure_detection(spark, settings, tmp_path / "my labels" / "a.csv.gz")
     assert (found.model_version, found.model_precision, found.rules) == (None, None, [])
     assert [(row.scenario, row.transactions, row.scored) for row in found.scenarios] == [("unnamed", 1, 0), ("", 1, 0)]
+
+
+def test_labels_are_known_by_the_names_of_their_columns(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("day,scenario,event_id,is_fraud\n1,card_testing,t1,1\n1,,h1,0\n")
+    (tmp_path / "b.csv").write_text("is_fraud,event_id\n1,t2\n")
+    fill(spark, settings, "silver.transactions", *({"event_id": event} for event in ("t1", "h1", "t2")))
+    found = measure_detection(spark, settings, tmp_path)
+    assert {row.scenario: row.transactions for row in found.scenarios} == {"card_testing": 1, "unnamed": 1, "": 1}
+    (tmp_path / "b.csv").write_text("event_id,truth\nt2,1\n")
+    with pytest.raises(InputError, match="must have the columns event_id and is_fraud"):
+        measure_detection(spark, settings, tmp_path)
 
 
 def test_without_truth_the_message_says_how_to_name_it(spark: SparkSession, settings: Settings) -> None:

@@ -80,6 +80,33 @@ def test_an_event_that_joins_a_case_as_another_leaves_opens_it_again(
     assert dispositions(spark, settings) == {"u1": None, "u2": None}
 
 
+def test_a_case_whose_first_alert_is_withdrawn_stays_closed_under_its_new_id(
+    spark: SparkSession, settings: Settings, case_id: str
+) -> None:
+    close(spark, settings, case_id, "fraud", None)
+    gone = [alert("a", 0.0, rule, state="withdrawn") for rule in ("fast", "far")]
+    storage.merge_changes(alert_table(spark, gone), settings, ALERTS.name)
+    storage.delete_where(spark, settings, CASES.name, "true")
+    now = cases(storage.read(spark, settings, ALERTS.name)).selectExpr("*", "current_timestamp() as updated_at")
+    storage.append(now, settings, CASES.name)
+    found = {row["entity_id"]: row for row in cases_with_state(spark, settings).collect()}
+    assert found["u1"]["case_id"] != case_id
+    assert (found["u1"]["disposition"], found["u2"]["disposition"]) == ("fraud", None)
+    storage.append(alert_table(spark, [alert("c", 120.0)]), settings, ALERTS.name)
+    make_anew(spark, settings)
+    assert dispositions(spark, settings) == {"u1": None, "u2": None}
+
+
+def test_a_word_on_the_case_of_a_user_is_none_on_that_of_a_device(
+    spark: SparkSession, settings: Settings, case_id: str
+) -> None:
+    of_device = alert_table(spark, [alert("b", 60.0, "device", entity="device_id", entity_id="d1")])
+    storage.append(of_device, settings, ALERTS.name)
+    storage.append(cases(of_device).selectExpr("*", "current_timestamp() as updated_at"), settings, CASES.name)
+    close(spark, settings, case_id, "fraud", None)
+    assert dispositions(spark, settings) == {"u1": "fraud", "u2": None, "d1": None}
+
+
 def test_a_note_tells_no_person(spark: SparkSession, settings: Settings, case_id: str) -> None:
     close(spark, settings, "b", "fraud", "zoe@mail.id hung up, +62 812 3456 789 too")
     [row] = storage.read(spark, settings, DISPOSITIONS.name).collect()
@@ -117,6 +144,17 @@ def test_decisions_of_an_earlier_version_are_refused_with_what_to_do(
     assert storage.add_missing_columns(spark, settings, DISPOSITIONS.name) == ["watches"]
     # They still count: of which feed the events were is not known.
     assert dispositions(spark, settings) == {"u1": "fraud", "u2": None}
+
+
+def test_the_alerts_of_a_payment_are_not_those_of_the_order_of_its_id(
+    spark: SparkSession, settings: Settings, case_id: str
+) -> None:
+    storage.append(alert_table(spark, [alert("b", 9999.0, "order", watches="orders")]), settings, ALERTS.name)
+    alerts = storage.read(spark, settings, ALERTS.name)
+    of_case = alerts.where(events_of(spark, settings, case_id).is_one())
+    assert sorted(row["rule"] for row in of_case.collect()) == ["far", "fast", "fast"]
+    of_id = alerts.where(events_of(spark, settings, "b").is_one())
+    assert sorted(row["rule"] for row in of_id.collect()) == ["fast", "order"]
 
 
 def test_an_event_can_be_closed_by_itself(spark: SparkSession, settings: Settings, case_id: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +29,9 @@ BIN = Path(sys.executable).parent
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
-    return os.environ | {"LAKE_ROOT": settings.lake_root, "PATH": f"{BIN}:{os.environ['PATH']}"} | more
+    # Wherever the machine stands, all is UTC.
+    own = {"LAKE_ROOT": settings.lake_root, "PATH": f"{BIN}:{os.environ['PATH']}", "TZ": "Asia/Jakarta"}
+    return os.environ | own | more
 
 
 def start(settings: Settings, *command: str, cwd: Path = ROOT, **more: str) -> subprocess.Popen[str]:
@@ -49,6 +53,16 @@ def run(settings: Settings, *command: str, cwd: Path = ROOT, **more: str) -> str
     return output
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def metrics(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+        return str(answer.read().decode())
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = 240) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -65,7 +79,8 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
     land(planted.PAYMENTS, "planted.jsonl")
     first = 30 + len(planted.ACCEPTED_PAYMENTS)
     last = first + 5
-    stream = start(settings, "risklake", "stream")
+    port = free_port()
+    stream = start(settings, "risklake", "stream", RISKLAKE_UPKEEP_MINUTES="1", RISKLAKE_METRICS_PORT=str(port))
     try:
         assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == first)
         dbt = start(settings, "dbt", "build", "--quiet", "--target-path", str(settings.local_path("dbt-target")),
@@ -81,11 +96,14 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
         assert "is already running" in outputs[second].strip().splitlines()[-1]
         assert stream.poll() is None
         assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == last)
+        # The stream looks after its tables meanwhile, and serves what it has counted.
+        assert wait_for(lambda: "risklake_consistent 1.0" in metrics(port))
     finally:
         os.kill(stream.pid, signal.SIGTERM)
         output, _ = stream.communicate(timeout=60)
     assert stream.returncode == 0, output
     assert "Stopped." in output
+    assert "care: " in output
     status = json.loads(run(settings, "risklake", "status", "--json"))
     assert status["consistent"] is True
     assert status["feeds"]["transactions"] == {

@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 
+from lake import storage
+from lake.catalog import ALERTS
 from lake.errors import UsageError
 from lake.inbox import land_lines
 from lake.settings import Settings, load_settings
@@ -24,6 +26,7 @@ from risklake.explain import Explanation, explain
 from risklake.explain_lines import ACCEPTED, OTHER_EVENT, OTHER_VERSION, QUARANTINED, REPEATED
 from risklake.explain_page import page
 from spark_jobs import pipeline
+from tests.alerts import alert, alert_table
 from tests.conftest import transaction_line
 from tests.rule_text import GOOD
 
@@ -61,6 +64,9 @@ def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.Te
     land_lines([user_line("a"), user_line("b"), user_line("b")], settings.local_path("inbox", "users"), "u.jsonl")
     pipeline.run(spark, settings, continuous=False)
     close(spark, settings, "e2", "fraud", "called the holder")
+    # An order of the same day may have the id of a payment.
+    of_order = [alert(event_id, 0.0, "of an order", watches="orders") for event_id in ("e2", "other")]
+    storage.append(alert_table(spark, of_order), settings, ALERTS.name)
     save_model(model_path(settings.local_path("models"), "logistic_regression", "2026-01-05"), model, {"name": "x"})
     report = {"promoted": "logistic_regression", "as_of": "2026-01-05"}
     settings.local_path("reports").mkdir(parents=True, exist_ok=True)

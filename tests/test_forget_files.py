@@ -32,6 +32,26 @@ def test_lines_of_others_stay_byte_by_byte_and_the_time_of_the_file_too(tmp_path
     assert clear_file(file, CLEARING) == (0, False)
 
 
+@pytest.mark.parametrize("content", [MINE, packed(OTHERS, MINE)])
+def test_the_size_that_a_file_will_have_is_told_before_it_changes(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "u1.jsonl.gz"
+    file.write_bytes(content)
+
+    def killed(cleared: Path, size: int) -> None:
+        assert cleared == file
+        sizes.append(size)
+        raise InterruptedError
+
+    sizes: list[int] = []
+    for _ in range(2):
+        with pytest.raises(InterruptedError):
+            clear_file(file, CLEARING, killed)
+        assert file.read_bytes() == content
+    assert clear_file(file, CLEARING, lambda _, size: sizes.append(size)) == (1, False)
+    assert sizes == [file.stat().st_size] * 3
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
+
+
 @pytest.mark.parametrize("end", [b"", b"\n"])
 def test_csv_is_cleared_by_its_header_over_lines_in_quotes(tmp_path: Path, end: bytes) -> None:
     file = tmp_path / "a.csv"

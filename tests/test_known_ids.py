@@ -19,7 +19,7 @@ from lake.catalog import TABLES
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings, load_settings
 from spark_jobs import known_ids
-from spark_jobs.known_ids import KnownIds
+from spark_jobs.known_ids import KnownIds, day_runs
 from spark_jobs.silver import _batch_writer
 from spark_jobs.typed import typed
 from tests.test_silver import bronze_rows
@@ -49,6 +49,23 @@ def known(settings: Settings) -> KnownIds:
 
 def asked(spark: SparkSession, known: KnownIds, *ids: str, first: date | None = None) -> list[datetime] | None:
     return known.minutes_of(spark, list(ids), first or NOON.date(), NOON.date())
+
+
+def test_ids_are_read_some_days_at_a_time(
+    spark: SparkSession, settings: Settings, known: KnownIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_ids, "MOST_AT_ONCE", 2)
+    days = (0, 1, 1, 1, 2, 3, 5)
+    append(spark, settings, *((f"e{number}", NOON - day * DAY) for number, day in enumerate(days)))
+    minutes = [(NOON - day * DAY).replace(second=0) for day in sorted(set(days), reverse=True)]
+    assert asked(spark, known, *(f"e{number}" for number in range(len(days)))) == minutes
+    first = NOON.date()
+    counts = {first - day * DAY: days.count(day) for day in set(days)}
+    assert list(day_runs(counts, 2)) == [
+        (first - 5 * DAY, first - 3 * DAY), (first - 2 * DAY, first - 2 * DAY), (first - DAY, first - DAY),
+        (first, first),
+    ]  # fmt: skip
+    assert list(day_runs({}, 2)) == []
 
 
 def test_an_id_is_found_at_its_minute_and_a_new_one_nowhere(

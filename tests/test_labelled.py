@@ -8,7 +8,7 @@ import pytest
 
 from lake.errors import InputError, UsageError
 from lake.settings import Settings
-from risklake.labelled import DISPUTES_FILE, find_input, land_input, read_labels
+from risklake.labelled import DISPUTES_FILE, find_input, label_columns, land_input, read_labels
 
 
 def make(folder: Path, labels: str, events: list[str]) -> Path:
@@ -70,6 +70,15 @@ def test_wrong_labels_are_refused_with_the_line(tmp_path: Path, content: str, me
     file.write_text(content)
     with pytest.raises(InputError, match=message):
         read_labels(file)
+
+
+def test_the_columns_of_a_label_file_are_known_in_their_order(tmp_path: Path) -> None:
+    file = tmp_path / "labels.csv.gz"
+    file.write_bytes(gzip.compress(b"\xef\xbb\xbfscenario,event_id,is_fraud\nx,a,1\n"))
+    assert label_columns(file) == ["scenario", "event_id", "is_fraud"]
+    file.write_bytes(gzip.compress(b"event_id,scenario\n"))
+    with pytest.raises(InputError, match="must have the columns event_id and is_fraud; it has event_id, scenario"):
+        label_columns(file)
 
 
 def test_labels_named_gz_that_are_not_packed_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from pyspark.sql import SparkSession
@@ -16,6 +17,8 @@ from lake.errors import LeaseError, SettingError
 from lake.lease import leases, turn
 from lake.masking_key import require_same_key
 from lake.settings import Settings
+from ml import train
+from risklake import upkeep_command
 from spark_jobs import pipeline
 
 
@@ -35,6 +38,20 @@ def test_a_second_writer_is_refused_by_name_and_the_lease_ends_with_its_holder(
         pipeline.run(spark, settings, continuous=False)
     with leases(settings, ["silver"]):
         assert settings.local_path("checkpoints", ".silver.lease").read_text() == str(os.getpid())
+
+
+@pytest.mark.parametrize("other", ["silver", "quarantine", "marts", "train"])
+def test_nobody_is_forgotten_while_another_program_may_write_what_it_has_read(
+    settings: Settings, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep_command, "session_for", lambda *_: pytest.fail("Spark was started"))
+    with leases(settings, [other]), pytest.raises(LeaseError, match=f"`{other}`"):
+        upkeep_command.forget("u1", lake=Path(settings.lake_root))
+
+
+def test_two_trainings_do_not_replace_each_others_scores(settings: Settings) -> None:
+    with leases(settings, [train.LEASE]), pytest.raises(LeaseError, match="`train`"):
+        train.run(cast(SparkSession, None), settings)
 
 
 def test_who_makes_tables_waits_for_another_program_that_does(settings: Settings, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 from lake.errors import SettingError, StreamError, UsageError
 from lake.settings import Settings, describe, load_settings
 from risklake.cli import app
+from risklake.message import Message
 from risklake.notify import inconsistency, resend, told
-from risklake.webhook import Message, Webhook
+from risklake.webhook import Webhook
 from tests.receiver import SECRET, Receiver, receiver
 
 __all__ = ["receiver"]  # a fixture

@@ -68,6 +68,9 @@ def test_a_condition_knows_its_columns_in_their_order(text: str, columns: tuple[
         ("country = 3", "`country` is text and `3` is a number"),
         ("coalesce(count, country) = 3", "`count` is a number and `country` is text"),
         ("country > 'DE'", "only numbers and times have an order"),
+        ("1 < count < 5", "`1 < count` is true or false and `5` is a number"),
+        ("at > at > at", "`at > at` is true or false and `at` is a time"),
+        ("count > 1e", "`1e` is no number here: write it as 100, 2.5 or 1e6"),
         ("count > 1 and amount", "`amount` is a number, where true or false is needed"),
         ("count = null", "is never true: write `is null`"),
         ("count in (amount)", "must be a list of values that are written down"),
@@ -103,7 +106,8 @@ def test_a_condition_knows_its_columns_in_their_order(text: str, columns: tuple[
         ("x -> x + 1", "no part of the rule language"),
         ("${count} > 1", "no part of the rule language"),
         ("count > interval 1 day", "no part of the rule language"),
-        ("count > " + "9" * 39, "too long"),
+        ("count > " + "9" * 19, "is no number here"),
+        ("amount > 0.1234567891", "at most 18 digits before the point and 9 behind it"),
         ("country = '" + "x" * 300 + "'", "too long"),
         (" and ".join(["is_new"] * 160), "parts; at most 300"),
         ("(" * 900 + "is_new" + ")" * 900, "nested too deeply: it has 900 brackets within each other; at most 30"),
@@ -153,11 +157,24 @@ def test_any_text_is_a_condition_or_refused(text: str) -> None:
 
 
 def test_arithmetic_without_a_result_is_a_missing_value_and_no_failure(rows: DataFrame) -> None:
-    texts = ["amount / count > 0", "amount % count >= 0", "count * 9223372036854775807 > 0", "-count - 1 < 0"]
+    texts = ["amount / count > 0", "amount % count >= 0", "count * 999999999999999999 * 9 > 0", "-count - 1 < 0"]
     found = rows.select(*(column(parsed(text, KNOWN)).alias(f"c{n}") for n, text in enumerate(texts)), "count")
     of_zero = {row["c0"] for row in found.collect() if row["count"] == 0}
     assert of_zero == {None}
     assert {row["c2"] for row in found.collect() if row["count"] == 3} == {None}
+
+
+def test_no_number_that_may_be_written_makes_a_comparison_fail(rows: DataFrame) -> None:
+    great = ["999999999999999999.999999999", "-999999999999999999.999999999", "1e999", "1e-999", ".000000001"]
+    values = ["count", "amount", "amount * amount * amount", "amount / 3", "count * 1e300", "round(amount, 38)"]
+    wide = rows.withColumn("amount", F.col("amount").cast("decimal(28,4)"))
+    signs = ("<", ">=", "=", "<>", "<=>")
+    texts = [f"{value} {sign} {number}" for value in values for number in great for sign in signs]
+    texts += [f"{value} in ({great[0]}, 1)" for value in values]
+    texts += [f"greatest({value}, {number}) * {great[0]} > 0" for value in values for number in great]
+    for asked in (rows, wide):
+        found = asked.select(*(column(parsed(text, KNOWN)).alias(f"c{n}") for n, text in enumerate(texts))).collect()
+        assert len(found) == rows.count()
 
 
 numbers = st.recursive(

@@ -56,6 +56,7 @@ def test_the_version_is_also_that_of_lists_and_snoozes(tmp_path: Path) -> None:
         ("kind: allow", "kind: allow\n    until: soon", "until is 'soon'; write a day"),
         ("kind: allow", "kind: allow\n    until: 2026-13-01", "until is '2026-13-01'; write a day"),
         ("kind: allow", "kind: allow\n    until: 9999-12-31", "until is '9999-12-31'; write a day"),
+        ("kind: allow", "kind: allow\n    until: 9999-12-31T23:59:59-05:00", "until is '9999-12-31T23:59:59-05:00'"),
         ("kind: allow", "kind: allow\n    until: 2026-01-05T10:00:00", "names no time zone; write Z after it"),
         ("kind: allow", "kind: allow\n    since: 2026-01-02\n    until: 2026-01-01", "it would never be in force"),
         ("lists:", "lists: 3\nsnoozes:", "line 10: there must be a list under `lists:`"),

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from lake.errors import RuleError
+from lake.errors import RuleError, UsageError
 from risklake.backtest import Backtest
 from risklake.cli import app
 from tests.rule_text import GOOD
@@ -100,6 +100,21 @@ def test_a_rule_whose_own_test_fails_is_named(file: Path, tmp_path: Path) -> Non
     assert ended.returncode == 6
     assert "many fires on txn_count_5m 2" in ended.stdout
     assert "risklake: 1 of 2 tests failed" in ended.stderr
+
+
+@pytest.mark.parametrize("command", [["rules", "backtest"], ["explain", "e1"]])
+def test_a_page_that_cannot_be_written_is_named_before_anything_is_begun(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKE_ROOT", str(tmp_path))
+    for module in ("rules_command", "explain_command"):
+        monkeypatch.setattr(f"risklake.{module}.session_for", lambda *_: pytest.fail("Spark was started"))
+    (tmp_path / "a file").touch()
+    for page, reason in ((tmp_path, "Is a directory"), (tmp_path / "a file" / "page.html", "its folder is a file")):
+        ended = CliRunner().invoke(app, [*command, "--html", str(page)])
+        assert isinstance(ended.exception, UsageError)
+        assert f"The page {page} cannot be written ({reason})" in str(ended.exception)
+    assert [one.name for one in tmp_path.iterdir()] == ["a file"]
 
 
 def test_json_stays_json_where_a_page_is_written_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ BAD: dict[str, tuple[str | None, list[tuple[str, str | None]]]] = {
     "an infinite amount": (line().replace("10.5", "1e999"), [("out_of_range", "amount")]),
     "no amount": (without("amount"), [("missing_field", "amount")]),
     "an amount of null": (line(amount=None), [("missing_field", "amount")]),
+    "nearly a thing": (line(quantity=0.99999), [("out_of_range", "quantity")]),
     "half a thing": (line(quantity=1.5), [("out_of_range", "quantity")]),
     "an unknown currency": (line(currency="EURO"), [("unknown_currency", "currency")]),
     "a currency in small letters": (line(currency="eur"), [("unknown_currency", "currency")]),

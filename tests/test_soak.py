@@ -10,10 +10,12 @@ from pyspark.sql import SparkSession
 
 from benchmarks.soak.commits import Commit, CommitLog, appended
 from benchmarks.soak.flatness import by_quarter, course, tail
+from benchmarks.soak.rules import write_rules
 from benchmarks.soak.run import soak
 from lake.settings import load_settings
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import close_run
+from spark_jobs.rules.files import SHIPPED, read_rules
 
 ADDED = {"numRecords": 3, "minValues": {"arrived_at": "2026-01-05T10:00:00.500Z"}}
 
@@ -60,6 +62,16 @@ def test_one_slow_batch_in_twenty_shows_in_the_tail_only() -> None:
     slow = [[1.0] * 20] * 3 + [[1.0] * 17 + [9.0] * 3]
     assert course("latency", "s", slow, growth=1.25).is_flat
     assert not tail("latency", "s", slow, growth=1.25).is_flat
+
+
+def test_the_rules_of_the_soak_are_the_shipped_ones_with_other_bounds(tmp_path: Path) -> None:
+    folder = write_rules(tmp_path / "rules")
+    ours, shipped = read_rules(sorted(folder.glob("*.yml"))), read_rules(sorted(SHIPPED.glob("*.yml")))
+    assert list(ours.named) == list(shipped.named)
+    changed = {name for name, rule in ours.named.items() if rule != shipped.named[name]}
+    assert changed == {
+        "velocity_5m", "velocity_merchants_5m", "velocity_countries_5m", "night_spree", "equal_orders_of_many_users",
+    }  # fmt: skip
 
 
 def test_steady_load_ends_with_every_line_in_its_place(spark: SparkSession, tmp_path: Path) -> None:

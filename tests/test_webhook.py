@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 
 from risklake import webhook
-from risklake.webhook import DISCORD, JSON, SLACK, Message, Outbox, Undelivered, Webhook, digest, outbox, payload
+from risklake.message import Message
+from risklake.webhook import DISCORD, JSON, SLACK, Outbox, Undelivered, Webhook, digest, outbox, payload
 from tests.receiver import SECRET, Receiver, receiver
 
 __all__ = ["receiver"]  # a fixture
@@ -81,6 +84,54 @@ def test_the_address_stands_in_no_log_no_error_and_no_file(
     everything = [*said, *caplog.messages, *capfd.readouterr(), letters, repr(Webhook(receiver.address))]
     assert len(said) == 2
     assert not any(SECRET in text for text in everything)
+
+
+def test_a_kill_costs_no_message_that_was_given_on_its_way(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.answers = [(429, {"Retry-After": "60"})]
+    program = (
+        "import sys, time\nfrom pathlib import Path\nfrom risklake.message import Message\n"
+        "from risklake.webhook import Outbox, Webhook\n"
+        "box = Outbox(Webhook(sys.argv[1]), Path(sys.argv[2]), 60, print)\n"
+        "for number in range(3): box.put(Message('alert', f'e{number}', 'one', severity='high'))\n"
+        "print('given', flush=True)\ntime.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", program, receiver.address, str(tmp_path / "dead.jsonl")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "given\n"
+        with outbox(hook(receiver), tmp_path / "dead.jsonl", 60, print):
+            pass  # what a living program has on its way is its own
+        other.kill()
+    [left] = tmp_path.iterdir()
+    with left.open("a", encoding="utf-8") as file:
+        file.write('{"kind": "torn')
+    receiver.answers, receiver.received[:] = [204], []
+    with outbox(hook(receiver), tmp_path / "dead.jsonl", 60, print) as send:
+        send(alert(7))
+    assert [got["key"] for got in receiver.received] == ["e0", "e1", "e2", "e7"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_can_be_neither_delivered_nor_written_is_tried_again(receiver: Receiver, tmp_path: Path) -> None:
+    receiver.answers = [404, 204]
+    (tmp_path / "no folder").touch()
+    said: list[str] = []
+    with outbox(hook(receiver), tmp_path / "no folder" / "dead.jsonl", 60, said.append) as send:
+        send(alert())
+    assert [got["key"] for got in receiver.received] == ["e1", "e1"]
+    assert len(said) == 1
+    assert "nor could they be written to" in said[0]
+
+
+def test_messages_are_sent_though_nobody_reads_what_the_program_says(receiver: Receiver, tmp_path: Path) -> None:
+    def say(text: str) -> None:
+        raise SystemExit(1)
+
+    receiver.answers = [404, 204]
+    with outbox(hook(receiver), tmp_path / "dead.jsonl", 60, say) as send:
+        send(alert(1))
+        send(alert(2))
+    assert [got["key"] for got in receiver.received] == ["e1", "e2"]
 
 
 def test_nobody_waits_for_a_slow_receiver_and_the_end_sends_what_waits(receiver: Receiver, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from rich.table import Table
 from benchmarks.figures import Folder, Out, place_of, tell, today
 from benchmarks.processes import as_command
 from benchmarks.soak.flatness import QUARTERS, Course, by_quarter, course, tail
+from benchmarks.soak.rules import write_rules
 from benchmarks.soak.run import USERS_AT_A_PAYMENT_A_SECOND, Observed, settle, soak
 from benchmarks.soak.samples import Sample
 from lake.progress import Stages
@@ -54,6 +55,7 @@ def main(
             every=every,
             report=report,
             users_at_one=users,
+            rules=write_rules(place / "rules"),
         )
     with stages.stage("settle"):
         settle(lake, logs)

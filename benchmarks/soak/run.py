@@ -17,7 +17,7 @@ from benchmarks.soak.samples import Sample, sample
 
 _STARTED_SECONDS = 180.0
 _WARM_SECONDS = 600.0
-# Each pays four times an hour. Of fewer, each would pay so often that the rules of velocity fire for most.
+# Each pays four times an hour; of more, it would take long until all are known.
 USERS_AT_A_PAYMENT_A_SECOND = 1000
 
 # Called with seconds done, and the newest sample.
@@ -45,12 +45,13 @@ def soak(
     report: Report,
     feeds: str = "",
     users_at_one: int = USERS_AT_A_PAYMENT_A_SECOND,
+    rules: Path | None = None,
 ) -> Observed:
     """Stream generated payments for so many seconds, then stop both programs as a user would.
 
     With them come all other `feeds`, or only those that are named (with commas). There are `users_at_one` users for
-    each payment a second. Raises `HarnessError` if one of the programs ends before its time, or otherwise than it
-    should.
+    each payment a second. `rules` is a file or folder of rules; None means the shipped ones. Raises `HarnessError` if
+    one of the programs ends before its time, or otherwise than it should.
     """
     port = _free_port()
     environment = {
@@ -58,7 +59,7 @@ def soak(
         "RISKLAKE_FINISHED_FILES": "archive",
         "RISKLAKE_UPKEEP_MINUTES": str(upkeep_minutes),
         "RISKLAKE_METRICS_PORT": str(port),
-    }
+    } | ({"RISKLAKE_RULES_FILE": str(rules)} if rules else {})
     command = [sys.executable, "-m", "risklake.cli"]
     observed = Observed()
     with started([*command, "stream"], logs / "stream.log", environment) as stream:

@@ -9,6 +9,7 @@ naming.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -28,6 +29,8 @@ MOST_TEXT = 200
 MOST_ANY, MOST_ANY_BESIDE_ONE = 3, 2
 # Digits of a Spark decimal.
 _MOST_DIGITS = 38
+# With more digits there may be no decimal of Spark that holds both sides of a comparison, which then fails.
+_NUMBER = re.compile(r"(\d{1,18}(\.\d{0,9})?|\.\d{1,9})([eE][+-]?\d{1,3})?", re.ASCII)
 _MOST_SHOWN = 60
 
 
@@ -126,8 +129,13 @@ def _literal(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
         return Kind.MISSING
     if isinstance(node, exp.Boolean):
         return Kind.TRUTH
-    if len(node.name) > (MOST_TEXT if node.is_string else _MOST_DIGITS):
-        raise RuleError(f"`{_short(node.name)}` is too long: a text has at most {MOST_TEXT} characters, a number 38")
+    if node.is_string and len(node.name) > MOST_TEXT:
+        raise RuleError(f"`{_short(node.name)}` is too long: a text has at most {MOST_TEXT} characters")
+    if not node.is_string and not _NUMBER.fullmatch(node.name):
+        raise RuleError(
+            f"`{_short(node.name)}` is no number here: write it as 100, 2.5 or 1e6, with at most 18 digits before the "
+            "point and 9 behind it"
+        )
     return Kind.TEXT if node.is_string else Kind.NUMBER
 
 
@@ -147,7 +155,8 @@ def _order(node: exp.Expr, known: Mapping[str, Kind]) -> Kind:
     _require_no_null(node)
     if node.args.get("symmetric"):
         raise RuleError(f"`{_shown(node)}`: `between` has the lower bound first")
-    sides = [node.this, node.args["low"], node.args["high"]] if isinstance(node, exp.Between) else list(node.flatten())
+    is_between = isinstance(node, exp.Between)
+    sides = [node.this, *((node.args["low"], node.args["high"]) if is_between else (node.expression,))]
     kind = _common(sides, known)
     if kind not in _ORDERED:
         raise RuleError(f"`{_shown(node)}` orders {kind.value}; only numbers and times have an order here")

@@ -207,11 +207,12 @@ def _moment(given: dict[str, str], key: str, of_day: timedelta) -> datetime | No
         if (day := _day(text)) is not None:
             return datetime.combine(day, time.min, UTC) + of_day
         moment = datetime.fromisoformat(text)
+        in_utc = None if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise RuleError(f"{key} is {text!r}; write a day (2026-12-31) or a time (2026-12-31T06:00:00Z)") from error
-    if moment.tzinfo is None:
+    if in_utc is None:
         raise RuleError(f"{key} is {text!r}, which names no time zone; write Z after it for UTC")
-    return moment.astimezone(UTC)
+    return in_utc
 
 
 def _day(text: str) -> date | None:

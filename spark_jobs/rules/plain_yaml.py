@@ -26,18 +26,32 @@ Entries = dict[str, yaml.Node]
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses aliases, by which a small file becomes a large tree."""
+    """Refuses aliases, by which a small file becomes a large tree, and escapes that stand for no character."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             line = self.peek_event().start_mark.line + 1
             raise RuleError(f"line {line}: a YAML alias (*name) has no place in a rule file; write the value again")
-        return super().compose_node(parent, index)
+        node = super().compose_node(parent, index)
+        if isinstance(node, yaml.ScalarNode) and not _is_text(node.value):
+            raise RuleError(f"line {line_of(node)}: an escape (\\u…) stands for half of a character only")
+        return node
 
 
 def composed(text: str) -> yaml.Node | None:
     """The tree of a YAML text; None if there is nothing in it. Raises `RuleError`, or an error of YAML."""
-    return yaml.compose(text, Loader=_Loader)
+    try:
+        return yaml.compose(text, Loader=_Loader)
+    except (ValueError, OverflowError) as error:
+        raise RuleError("an escape (\\U…) stands for no character") from error
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def text_of(file: Path) -> str:
