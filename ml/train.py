@@ -22,14 +22,12 @@ from lake.errors import LakehouseError
 from lake.lease import leases, turn
 from lake.session import build_session
 from lake.settings import Settings, load_settings
-from ml import models
+from ml import LEASE, models
 from ml.artifact import model_path, remove_model, save_model
 from ml.dataset import lake_days, load
 from ml.report import build_report, render, write_report
 from ml.training import Outcome, train_and_judge
 from ml.windows import LakeDays, Windows, choose_as_of, last_mature_day, require_days, windows
-
-LEASE = "train"
 
 
 def run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import ml
 from lake.catalog import DISPOSITIONS, FILES, RETENTION, UNKNOWN_FIELDS
 from lake.errors import UsageError
 from lake.lease import leases
@@ -16,7 +17,7 @@ from spark_jobs.archive import ARCHIVE
 REBUILT = ("bronze", "silver", "features", "alerts", "marts")
 LOWEST = REBUILT[0]
 # Whoever writes one of them.
-JOBS = (*REBUILT, user_windows.JOB)
+JOBS = (*REBUILT, user_windows.JOB, ml.LEASE)
 # What was counted in the inbox, and what has expired since, is counted anew with the files that are there; unknown
 # fields are counted by silver.
 _COUNTED_WITH = {"bronze": (FILES.name, RETENTION.name), "silver": (UNKNOWN_FIELDS.name,)}

@@ -71,7 +71,6 @@ def forget(
 
     from lake.lease import leases
     from lake.progress import Stages
-    from ml import train
     from risklake import case_messages, quarantine
     from risklake import forget as forgetting
     from risklake.notify import telling
@@ -81,7 +80,7 @@ def forget(
 
     settings, stages = settings_of(lake), Stages()
     # Whoever reads the person's rows now would write them again after they are gone.
-    with leases(settings, [*JOBS, quarantine.LEASE, train.LEASE]):
+    with leases(settings, [*JOBS, quarantine.LEASE]):
         spark = session_for(settings, "forget")
         with stages.stage("streams"):
             drain_holding_leases(spark, settings)

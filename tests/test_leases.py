@@ -17,7 +17,7 @@ from lake.errors import LeaseError, SettingError
 from lake.lease import leases, turn
 from lake.masking_key import require_same_key
 from lake.settings import Settings
-from ml import train
+from ml import LEASE, train
 from risklake import upkeep_command
 from spark_jobs import pipeline
 
@@ -50,7 +50,7 @@ def test_nobody_is_forgotten_while_another_program_may_write_what_it_has_read(
 
 
 def test_two_trainings_do_not_replace_each_others_scores(settings: Settings) -> None:
-    with leases(settings, [train.LEASE]), pytest.raises(LeaseError, match="`train`"):
+    with leases(settings, [LEASE]), pytest.raises(LeaseError, match="`train`"):
         train.run(cast(SparkSession, None), settings)
 
 
