@@ -29,7 +29,7 @@ demo: setup ## Run the whole line on made or given events: INPUT=DIR LAKE=DIR AR
 	@$(BIN)/risklake demo $(if $(INPUT),--input "$(INPUT)") $(if $(LAKE),--lake "$(LAKE)") $(ARGS)
 
 test: setup ## Run the tests, in two processes: ARGS='-k mask' WORKERS=0
-	@$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup ## Check style and types
 	@$(BIN)/ruff check .

@@ -19,6 +19,12 @@ from lake.storage.streams import FACTORY_MODE
 from tests.silver_lines import GOOD
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with tests of minutes come first: begun last, one would keep one process at work and the other waiting."""
+    long = {item.path for item in items if item.get_closest_marker("end_to_end")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     root = tmp_path_factory.mktemp("session") / "lake"

@@ -74,6 +74,7 @@ def test_the_rules_of_the_soak_are_the_shipped_ones_with_other_bounds(tmp_path: 
     }  # fmt: skip
 
 
+@pytest.mark.end_to_end
 def test_steady_load_ends_with_every_line_in_its_place(spark: SparkSession, tmp_path: Path) -> None:
     looks: list[float] = []
     observed = soak(
