@@ -5,9 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TextIO
 
+from lake.catalog import SHARED
 from lake.errors import LeaseError
 from lake.settings import Settings
 
@@ -35,6 +36,11 @@ def turn(settings: Settings, name: str) -> Iterator[None]:
     with _file(settings, name) as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+def turn_of_table(settings: Settings, name: str) -> AbstractContextManager[None]:
+    """What holds off other programs that write a table. Most tables have one writer, whose lease does."""
+    return turn(settings, name) if name in SHARED else nullcontext()
 
 
 def require_free(settings: Settings, names: list[str]) -> None:

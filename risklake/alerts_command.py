@@ -64,7 +64,7 @@ def show(
 
     settings, spark = _open(lake, "alerts.alerts")
     found = events_of(spark, settings, found_by)
-    alerts = storage.read(spark, settings, "alerts.alerts").where(found.is_one())
+    alerts = storage.read(spark, settings, "alerts.alerts").where(found.condition())
     _show(alerts.orderBy("event_time", "event_id", "rule"), _ALERT_COLUMNS, as_json)
     spark.stop()
 

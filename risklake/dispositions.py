@@ -22,7 +22,7 @@ from spark_jobs.rules.evaluate import OPEN
 
 LABELS = FRAUD, GENUINE = ("fraud", "genuine")
 STATES = ("open", "closed", "all")
-_EVENT = ("entity", "entity_id", "event_id")
+_EVENT_OF_CASE = ("entity", "entity_id", "event_id")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Found:
         """The ids of the events."""
         return [event_id for event_id, _ in self.ids_and_feeds]
 
-    def is_one(self) -> Column:
+    def condition(self) -> Column:
         """Whether a row of alerts is of one of the events: an order may have the id of a payment."""
         feeds: dict[str, list[str]] = {}
         for event_id, feed in self.ids_and_feeds:
@@ -100,21 +100,21 @@ def cases_with_state(spark: SparkSession, settings: Settings) -> DataFrame:
     alerts = storage.read(spark, settings, ALERTS.name)
     about = decided.join(_entities(cases, alerts, decided), on="case_id", how="inner")
     events = _events(cases, alerts, about)
-    same = reduce(Column.__and__, (F.col(f"case.{name}") == F.col(f"about.{name}") for name in _EVENT))
+    same = reduce(Column.__and__, (F.col(f"case.{name}") == F.col(f"about.{name}") for name in _EVENT_OF_CASE))
     same &= is_about(F.col("case.watches"), F.col("about.watches"))
-    sides = events.alias("case"), about.alias("about")
-    told = sides[0].join(sides[1], same).select("case.case_id", "about.label", "about.decided_at")
+    events, about = events.alias("case"), about.alias("about")
+    told = events.join(about, same).select("case.case_id", "about.label", "about.decided_at")
     latest = (
         told.unionByName(decided.select("case_id", "label", "decided_at"))
         .groupBy("case_id")
         .agg(F.max_by("label", "decided_at").alias("label"), F.max("decided_at").alias("decided"))
     )
-    left = sides[0].join(sides[1], same, how="left_anti").select("case_id", F.lit(True).alias("is_left")).distinct()
-    joined = cases.join(latest, on="case_id", how="left").join(left, on="case_id", how="left")
-    is_closed = F.col("is_left").isNull()
+    undecided = events.join(about, same, how="left_anti").select("case_id", F.lit(True).alias("is_open")).distinct()
+    joined = cases.join(latest, on="case_id", how="left").join(undecided, on="case_id", how="left")
+    is_closed = F.col("is_open").isNull()
     return joined.withColumns(
         {"disposition": F.when(is_closed, F.col("label")), "decided_at": F.when(is_closed, F.col("decided"))}
-    ).drop("label", "decided", "is_left")
+    ).drop("label", "decided", "is_open")
 
 
 def _entities(cases: DataFrame, alerts: DataFrame, decided: DataFrame) -> DataFrame:
@@ -127,12 +127,12 @@ def _entities(cases: DataFrame, alerts: DataFrame, decided: DataFrame) -> DataFr
 
 
 def _events(cases: DataFrame, alerts: DataFrame, about: DataFrame) -> DataFrame:
-    """The events with open alerts of the cases of some entities: `case_id`, `watches`, and what is in `_EVENT`."""
+    """The events with open alerts of the cases of some entities: `case_id`, `watches` and `_EVENT_OF_CASE`."""
     some = cases.join(about, on=["entity", "entity_id"], how="left_semi")
     bounds = some.select("case_id", "entity", "entity_id", "began_at", "last_at")
     of_cases = alerts.where(F.col("state") == OPEN).join(bounds, on=["entity", "entity_id"], how="inner")
     within = of_cases.where(F.col("event_time").between(F.col("began_at"), F.col("last_at")))
-    return within.select("case_id", "watches", *_EVENT).distinct()
+    return within.select("case_id", "watches", *_EVENT_OF_CASE).distinct()
 
 
 def _ids_and_feeds(alerts: DataFrame) -> list[tuple[str, str]]:

@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,11 +17,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import FILES, SHARED, TABLES
+from lake.catalog import FILES, TABLES
 from lake.errors import UsageError
 from lake.feed_tables import bronze_table
 from lake.feeds import USERS
-from lake.lease import turn
+from lake.lease import turn, turn_of_table
 from lake.masking_key import masking_key
 from lake.settings import Settings
 from risklake import case_messages
@@ -87,7 +86,7 @@ def forget(spark: SparkSession, settings: Settings, person: Person, report: Repo
             changed[f"{file.relative_to(settings.lake_root)}{DAMAGED if is_damaged else ''}"] = lines
         report(number, len(files) + len(names))
     for number, name in enumerate(names, start=len(files) + 1):
-        with _alone(settings, name):
+        with turn_of_table(settings, name):
             rows = clear_table(spark, settings, name, person)
         if rows:
             changed[name] = rows
@@ -97,7 +96,7 @@ def forget(spark: SparkSession, settings: Settings, person: Person, report: Repo
     # Nobody is told of a case because its user has another name now.
     case_messages.catch_up(spark, settings, lambda message: None)
     for name in names:
-        with _alone(settings, name):
+        with turn_of_table(settings, name):
             _delete_older(spark, settings, name)
     return changed
 
@@ -111,11 +110,6 @@ def traces(spark: SparkSession, settings: Settings, person: Person) -> list[Trac
             found.append(Trace(name, count))
     files = files_that_tell(settings, Clearing(person))
     return found + [Trace(str(file.relative_to(settings.lake_root)), 1) for file in files]
-
-
-def _alone(settings: Settings, name: str) -> AbstractContextManager[None]:
-    """What holds off other programs that write a table; most tables have one, whose lease is held."""
-    return turn(settings, name) if name in SHARED else nullcontext()
 
 
 def _delete_older(spark: SparkSession, settings: Settings, name: str) -> None:

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -68,33 +69,32 @@ def land_input(given: LabelledInput, settings: Settings, report: Report) -> int:
 
 def label_columns(file: Path) -> list[str]:
     """The columns of a label file, in their order. Raises `InputError` if it is none."""
-    try:
-        with open_file(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as lines:
-            return _columns(csv.DictReader(lines), file)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} cannot be read: {error}") from error
+    with _label_rows(file) as rows:
+        return list(rows.fieldnames or [])
 
 
 def read_labels(file: Path) -> dict[str, str]:
     """The frauds of a label file: event id to scenario. Raises `InputError` with the line that is wrong."""
     frauds: dict[str, str] = {}
-    try:
-        with open_file(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as lines:
-            rows = csv.DictReader(lines)
-            _columns(rows, file)
-            for row in rows:
-                if _is_fraud(row["is_fraud"], file, rows.line_num):
-                    frauds[row["event_id"]] = row.get("scenario") or "unknown"
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} cannot be read: {error}") from error
+    with _label_rows(file) as rows:
+        for row in rows:
+            if _is_fraud(row["is_fraud"], file, rows.line_num):
+                frauds[row["event_id"]] = row.get("scenario") or "unknown"
     return frauds
 
 
-def _columns(rows: csv.DictReader[str], file: Path) -> list[str]:
-    names = list(rows.fieldnames or [])
-    if not {"event_id", "is_fraud"} <= set(names):
-        raise InputError(f"{file} must have the columns event_id and is_fraud; it has {', '.join(names) or 'none'}")
-    return names
+@contextmanager
+def _label_rows(file: Path) -> Iterator[csv.DictReader[str]]:
+    try:
+        with open_file(file) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as lines:
+            rows = csv.DictReader(lines)
+            names = rows.fieldnames or []
+            if not {"event_id", "is_fraud"} <= set(names):
+                found = ", ".join(names) or "none"
+                raise InputError(f"{file} must have the columns event_id and is_fraud; it has {found}")
+            yield rows
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
 
 
 def _is_fraud(value: str | None, file: Path, line: int) -> bool:

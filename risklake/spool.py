@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from risklake.message import Message, read_message
 
@@ -22,17 +23,17 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._path = folder
-        self._file: TextIO | None = None
+        self._file: BinaryIO | None = None
 
     def adopted(self) -> list[Message]:
         """What programs that were killed have left, which is this program's from now on."""
         found: list[Message] = []
         for path in sorted(self._folder.glob(_NAME.format("*"))):
-            with path.open(encoding="utf-8", errors="replace") as left:
-                try:
-                    fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue  # its program lives
+            # Its program lives, or another one adopts it.
+            with suppress(BlockingIOError, FileNotFoundError), path.open(encoding="utf-8", errors="replace") as left:
+                fcntl.flock(left, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not os.fstat(left.fileno()).st_nlink:
+                    continue
                 # A line that was torn by the kill is none that anybody was promised.
                 messages = [message for message in map(read_message, left) if message]
                 found += messages
@@ -43,13 +44,20 @@ class Spool:
         return found
 
     def add(self, message: Message) -> None:
-        """Keep a message; it is on the disk when this returns. Raises `OSError` if it cannot be."""
+        """Keep a message; it is on the disk when this returns. Raises `OSError` if it cannot be, and keeps nothing."""
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._file = self._locked(_NAME.format(f"{os.getpid()}-{id(self):x}"))
-        self._file.write(message.as_line())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        descriptor, line = self._file.fileno(), message.as_line().encode()
+        size = os.fstat(descriptor).st_size
+        try:
+            # Not buffered: of a full disk no half of a line is left behind, here or when the file is closed.
+            if os.write(descriptor, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
 
     def clear(self) -> None:
         """All messages have arrived, or stand elsewhere."""
@@ -65,10 +73,10 @@ class Spool:
         self._file.close()
         self._file = None
 
-    def _locked(self, name: str) -> TextIO:
+    def _locked(self, name: str) -> BinaryIO:
         """A new file that nobody else has seen before it was locked."""
         hidden, self._path = self._folder / f".{name}", self._folder / name
-        file = hidden.open("a", encoding="utf-8")
+        file = hidden.open("ab")
         fcntl.flock(file, fcntl.LOCK_EX)
         hidden.rename(self._path)
         return file

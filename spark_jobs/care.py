@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import SparkSession
 
 from lake import storage
-from lake.catalog import SHARED, TABLES
-from lake.lease import turn
+from lake.catalog import TABLES
+from lake.lease import turn_of_table
 from lake.settings import Settings
 from spark_jobs.retention import expire
 from spark_jobs.streams import Rank
@@ -53,7 +52,7 @@ def care(
     for number, name in enumerate(names, start=1):
         # Of streams of this program, only those that no alert waits for wait for it.
         its_turn = storage.turns_of(Rank.CARE).turn(Rank.CARE)
-        with its_turn, turn(settings, name) if name in SHARED else nullcontext():
+        with its_turn, turn_of_table(settings, name):
             done.append(_care_for(spark, settings, name, today, expired.get(name, 0)))
         if report:
             report(number, len(names))

@@ -145,6 +145,8 @@ def _orders_writer(settings: Settings, continuous: bool) -> _Write:
             writing = _Writing(settings, ORDERS, batch_id, arrived)
             of_users, of_equals = around
             user = orders.changed_of_users(of_users).localCheckpoint(eager=False)
+            # Asked twice, for who orders and for the numbers beside them.
+            of_equals = of_equals.localCheckpoint(eager=False)
             equal = orders.changed_equal(of_equals).localCheckpoint(eager=False)
             new = equal.where("is_new").select(*EVENT, *(feature.name for feature in EQUAL_FEATURES))
             writing.append(user.where("is_new").join(new, on=list(EVENT), how="inner"))

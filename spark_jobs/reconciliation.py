@@ -199,7 +199,8 @@ def _status(
     feature_meters = {found.name: LagMeter(settings, found.query, found.source) for found in tables}
     versions = {bronze_table(FEEDS[name]).name: meter.version for name, meter in meters.items()}
     versions |= {found.source: feature_meters[found.name].version for found in tables if found.is_by_event}
-    gone, counted_at = expired(spark, settings), datetime.now(UTC)
+    gone = expired(spark, settings)
+    counted_at = datetime.now(UTC)
     size_of = sizes(spark, settings, versions, gone)
     tally, orphans = tallies(spark, settings, gone), accepted_orphans(spark, settings, gone)
     # Before the lag is known: what is written meanwhile then counts as being on its way.

@@ -15,6 +15,7 @@ from lake.settings import Settings, load_settings
 from risklake import case_messages
 from risklake.case_messages import CaseMessages, catch_up, message, to_be_told
 from risklake.message import Message
+from risklake.reset import affected
 from tests.alerts import START
 
 NOW = START + timedelta(hours=1)
@@ -127,6 +128,8 @@ def test_the_stream_tells_each_case_once(spark: SparkSession, settings: Settings
     storage.merge_changes(table(spark, case("last", entity_id="gone", **recent)), mine, CASES.name, insert=True)
     catch_up(spark, mine, lambda message: pytest.fail("told again"))
     assert drained() == ["a", "b", "quiet", "last"]
+    # How far they have come goes with the cases, or the stream could not start again.
+    assert mine.local_path("checkpoints", case_messages.QUERY) in affected(mine, "alerts")
 
 
 def test_of_more_cases_than_are_told_one_by_one_the_number_is_told(

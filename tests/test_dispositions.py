@@ -151,9 +151,9 @@ def test_the_alerts_of_a_payment_are_not_those_of_the_order_of_its_id(
 ) -> None:
     storage.append(alert_table(spark, [alert("b", 9999.0, "order", watches="orders")]), settings, ALERTS.name)
     alerts = storage.read(spark, settings, ALERTS.name)
-    of_case = alerts.where(events_of(spark, settings, case_id).is_one())
+    of_case = alerts.where(events_of(spark, settings, case_id).condition())
     assert sorted(row["rule"] for row in of_case.collect()) == ["far", "fast", "fast"]
-    of_id = alerts.where(events_of(spark, settings, "b").is_one())
+    of_id = alerts.where(events_of(spark, settings, "b").condition())
     assert sorted(row["rule"] for row in of_id.collect()) == ["fast", "order"]
 
 

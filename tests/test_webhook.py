@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 
 from risklake import webhook
 from risklake.message import Message
+from risklake.spool import Spool
 from risklake.webhook import DISCORD, JSON, SLACK, Outbox, Undelivered, Webhook, digest, outbox, payload
 from tests.receiver import SECRET, Receiver, receiver
 
@@ -110,6 +112,21 @@ def test_a_kill_costs_no_message_that_was_given_on_its_way(receiver: Receiver, t
         send(alert(7))
     assert [got["key"] for got in receiver.received] == ["e0", "e1", "e2", "e7"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_no_half_of_a_message_among_those_that_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, write = Spool(tmp_path), os.write
+    spool.add(alert(1))
+    with monkeypatch.context() as full:
+        # As the system does: what fits in is written.
+        full.setattr(os, "write", lambda descriptor, line: write(descriptor, line[:9]))
+        with pytest.raises(OSError, match="No space left"):
+            spool.add(alert(2))
+    spool.add(alert(3))
+    spool.close()
+    assert [message.key for message in Spool(tmp_path).adopted()] == ["e1", "e3"]
 
 
 def test_what_can_be_neither_delivered_nor_written_is_tried_again(receiver: Receiver, tmp_path: Path) -> None:

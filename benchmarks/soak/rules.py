@@ -1,8 +1,8 @@
 """The shipped rules, with bounds for people who pay as often as those of the soak.
 
 With fewer users than real payments of such a rate have, each pays several times an hour, and the bounds that rules
-start from fire on a quarter of all payments and on nearly every order: no analyst would keep them. These fire on about
-one payment in a hundred (docs/decisions.md).
+start from fire on a quarter of all payments and on nearly every order: no analyst would keep them. These stand near the
+99.5th percentile of what the soak's payments have, or above (docs/decisions.md).
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ MOST_BYTES = 2**20
 MOST_REASON = 500
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
+# Half of a character beyond the first 65,536; by itself it cannot be written as UTF-8.
+_HALF = re.compile("[\ud800-\udfff]")
 _SPAN = re.compile(r"(\d{1,6}) ?(second|minute|hour|day)s?")
 _PLAIN_TAGS = {f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp")}
 
@@ -33,7 +35,7 @@ class _Loader(yaml.SafeLoader):
             line = self.peek_event().start_mark.line + 1
             raise RuleError(f"line {line}: a YAML alias (*name) has no place in a rule file; write the value again")
         node = super().compose_node(parent, index)
-        if isinstance(node, yaml.ScalarNode) and not _is_text(node.value):
+        if isinstance(node, yaml.ScalarNode) and _HALF.search(node.value):
             raise RuleError(f"line {line_of(node)}: an escape (\\u…) stands for half of a character only")
         return node
 
@@ -44,14 +46,6 @@ def composed(text: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=_Loader)
     except (ValueError, OverflowError) as error:
         raise RuleError("an escape (\\U…) stands for no character") from error
-
-
-def _is_text(value: str) -> bool:
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def text_of(file: Path) -> str:
