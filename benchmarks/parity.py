@@ -1,9 +1,10 @@
 """Features in random orders: `python -m benchmarks.parity --orders 50 --events 20000`.
 
-Each order is a lake of its own. Its payments, orders and disputes come in batches of random sizes, in an order that
-chance has disturbed (most lines are hardly late, some come days after), with every kind of dirt. The real stream takes
-them; in some orders it is killed on the way (`kill -9`) and started again. Then all features are recomputed from silver
-and compared row by row. Exit code 1 if a row differs.
+The payments, orders and disputes of an order come in batches of random sizes, as chance has disturbed them (most lines
+are hardly late, some come days after), with every kind of dirt. The real stream takes them; in some orders it is killed
+on the way (`kill -9`) and started again. A lake takes some orders one after the other, each of days of its own or of
+those of the one before, with the same users. Then all its features are recomputed from silver and compared row by row.
+Exit code 1 if a row differs.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 from typing import Annotated
@@ -36,16 +37,19 @@ _COMMAND = [sys.executable, "-m", "risklake.cli"]
 # How late a line comes, as a share of all lines: mostly a little, some much.
 _LATENESS = (*[0.0005] * 12, *[0.01] * 4, 0.1, 0.5)
 _SMALLEST, _LARGEST = 20, 4000
-_LONGEST_PAUSE_S = 3.0
+_LONGEST_PAUSE_S = 2.0
+# The last day of the first order of a lake, how much later that of the next one may be, and the latest of all.
+_FIRST_END, _DAYS_LATER, _LAST_END = date(2026, 1, 31), (0, 7, 25), date(2026, 10, 31)
 # Of so many orders, one is left in peace, and in the others the stream is killed once or twice.
 _KILLS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was compared of one order, and how it had come."""
+    """What was compared of a lake, and how its orders had come."""
 
     seed: int
+    orders: int
     files: int
     kills: int
     compared: int
@@ -54,24 +58,28 @@ class Result:
 
 
 def main(
-    orders: Annotated[int, typer.Option(help="Orders, each on a lake of its own", min=1)] = 50,
+    orders: Annotated[int, typer.Option(help="Orders in all", min=1)] = 50,
     events: Annotated[int, typer.Option(help="Payments in each", min=100)] = 20_000,
+    of_lake: Annotated[int, typer.Option(help="Orders that a lake takes, one after the other", min=1)] = 10,
     seed: Annotated[int, typer.Option(help="Seed of the first; the next ones follow")] = 1,
     folder: Folder = None,
     out: Out = None,
 ) -> None:
     """Stream payments in random orders, and compare all features with their recomputation."""
     stages, place = Stages(), place_of(folder, "parity")
-    results = []
+    results: list[Result] = []
     with stages.stage("orders", "orders", total=orders) as update:
-        for number in range(orders):
-            results.append(run(place / str(seed + number), events=events, seed=seed + number))
-            update(number + 1)
+        for first in range(seed, seed + orders, of_lake):
+            seeds = range(first, min(first + of_lake, seed + orders))
+            results.append(
+                run(place / str(first), events=events, seeds=seeds, done=lambda seed_done: update(seed_done - seed + 1))
+            )
             if not results[-1].differing:
-                shutil.rmtree(place / str(seed + number))
+                shutil.rmtree(place / str(first))
     figures = {
         "date": today(),
-        "orders": len(results),
+        "orders": sum(one.orders for one in results),
+        "lakes": len(results),
         "events": events,
         "kills": sum(one.kills for one in results),
         "compared": sum(one.compared for one in results),
@@ -82,27 +90,42 @@ def main(
         raise HarnessError(f"features differ from what silver says: the lakes lie in {place}")
 
 
-def run(place: Path, *, events: int, seed: int) -> Result:
-    """Stream one order into a lake of its own, and compare. Raises `HarnessError` if a command fails."""
-    random, began, lake = Random(seed), time.monotonic(), place / "lake"  # noqa: S311
-    files = list(delivery(place / "made" / "inbox", events=events, seed=seed, random=random))
-    kills = random.choice(_KILLS)
-    killed_after = set(random.sample(range(1, len(files)), k=min(kills, len(files) - 1)))
+def run(place: Path, *, events: int, seeds: range, done: Callable[[int], None] = lambda seed: None) -> Result:
+    """Stream the orders of some seeds into a lake of their own, and compare. Raises `HarnessError` if a command fails.
+
+    `done` is told the seed of each order that has been streamed.
+    """
+    random, began, lake = Random(seeds[0]), time.monotonic(), place / "lake"  # noqa: S311
+    files, kills, end = 0, 0, _FIRST_END
     with ExitStack() as stack:
-        stream = _streaming(stack, place, lake, 0)
-        for number, (feed, lines) in enumerate(files):
-            land_lines(lines, lake / "inbox" / feed, f"{feed}-{number:05}.jsonl")
-            time.sleep(random.random() * _LONGEST_PAUSE_S)
-            if number in killed_after:
-                stream.kill()
-                stream = _streaming(stack, place, lake, number)
-        stop(stream)
+        streaming = _Streaming(stack, place, lake)
+        for seed in seeds:
+            made = place / "made" / str(seed)
+            delivered = list(delivery(made / "inbox", events=events, seed=seed, random=random, end=end))
+            killed_after = _kills(random, len(delivered))
+            for number, (feed, lines) in enumerate(delivered):
+                land_lines(lines, lake / "inbox" / feed, f"{feed}-{seed}-{number:05}.jsonl")
+                time.sleep(random.random() * _LONGEST_PAUSE_S)
+                if number in killed_after:
+                    streaming.kill()
+            files, kills = files + len(delivered), kills + len(killed_after)
+            end = min(end + timedelta(days=random.choice(_DAYS_LATER)), _LAST_END)
+            shutil.rmtree(made)
+            done(seed)
+        stop(streaming.program)
     settle(lake, place / "said")
     compared, differing = _parity(lake, place)
-    return Result(seed, len(files), len(killed_after), compared, differing, round(time.monotonic() - began, 1))
+    return Result(seeds[0], len(seeds), files, kills, compared, differing, round(time.monotonic() - began, 1))
 
 
-def delivery(inbox: Path, *, events: int, seed: int, random: Random) -> Iterator[tuple[str, list[str]]]:
+def _kills(random: Random, files: int) -> set[int]:
+    """After which files of an order the stream is killed."""
+    return set(random.sample(range(1, files), k=min(random.choice(_KILLS), files - 1)))
+
+
+def delivery(
+    inbox: Path, *, events: int, seed: int, random: Random, end: date = _FIRST_END
+) -> Iterator[tuple[str, list[str]]]:
     """Generated lines of the feeds in files of random sizes, out of order by chance; gives (feed, lines)."""
     generate(
         inbox,
@@ -111,7 +134,7 @@ def delivery(inbox: Path, *, events: int, seed: int, random: Random) -> Iterator
         users=random.choice([20, 200, 2000]),
         merchants=50,
         seed=seed,
-        end=date(2026, 1, 31),
+        end=end,
         chaos=dict.fromkeys(SPOILERS, _CHAOS_SHARE),
         feeds=_FEEDS,
         processes=1,
@@ -146,11 +169,23 @@ def _lines(folder: Path) -> list[str]:
     return found
 
 
-def _streaming(stack: ExitStack, place: Path, lake: Path, number: int) -> Running:
-    log = place / "said" / f"stream-{number}.log"
-    stream = stack.enter_context(started([*_COMMAND, "stream"], log, {"LAKE_ROOT": str(lake)}))
-    wait_until_streaming(stream)
-    return stream
+class _Streaming:
+    """The stream of a lake, started; after a kill, another one."""
+
+    def __init__(self, stack: ExitStack, place: Path, lake: Path) -> None:
+        self._stack, self._place, self._lake, self._starts = stack, place, lake, 0
+        self.program = self._start()
+
+    def kill(self) -> None:
+        self.program.kill()
+        self.program = self._start()
+
+    def _start(self) -> Running:
+        log = self._place / "said" / f"stream-{self._starts}.log"
+        self._starts += 1
+        stream = self._stack.enter_context(started([*_COMMAND, "stream"], log, {"LAKE_ROOT": str(self._lake)}))
+        wait_until_streaming(stream)
+        return stream
 
 
 def _parity(lake: Path, place: Path) -> tuple[int, int]:

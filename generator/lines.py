@@ -18,6 +18,8 @@ from generator.world import SHOP, World
 _CODES = [currency.code for currency in CURRENCIES]
 _COUNTRY_CODES = [country.code for country in COUNTRIES]
 _CHECKOUT_MS = 40_000
+# An id begins with one of these and the run; an order has the number of the payment that follows it.
+PAYMENT_ID, ORDER_ID = "e", "o"
 
 
 class Script:
@@ -32,7 +34,7 @@ class Script:
 
     def event_ids(self, numbers: Integers) -> pa.Array:
         """Event ids of payments by their numbers."""
-        return joined(f"e{self.plan.run}-", padded(numbers, 9))
+        return joined(f"{PAYMENT_ID}{self.plan.run}-", padded(numbers, 9))
 
     def transactions(self, payments: Payments, numbers: Integers) -> pa.Array:
         """One line a payment, under the event ids of `numbers`."""
@@ -74,9 +76,7 @@ class Script:
             units,
         )
         return joined(
-            '{"order_id":"o',
-            self.plan.run,
-            "-",
+            f'{{"order_id":"{ORDER_ID}{self.plan.run}-',
             padded(numbers, 9),
             '","user_id":"u',
             padded(payments.user, 6),

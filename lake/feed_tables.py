@@ -135,6 +135,7 @@ QUARANTINE = Table(
     columns=(
         Column("feed", StringType(), "Feed of the line", nullable=False),
         *LINEAGE[:2],
+        Column("event_key", StringType(), "Key that the line names; null where it names none that is right"),
         Column("excerpt", StringType(), "Start of the line: declared field names kept, letters as x, digits as 9"),
         Column("reasons", ArrayType(REASON, True), "Every reason, each with code, field and message", nullable=False),
         LINEAGE[2],

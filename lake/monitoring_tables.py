@@ -92,7 +92,7 @@ UNKNOWN_FIELDS = Table(
     columns=(
         _FEED,
         Column("field", StringType(), "Name of the field", nullable=False),
-        Column("lines", LongType(), "Accepted lines that hold it", nullable=False),
+        Column("lines", LongType(), "Accepted or waiting lines that hold it", nullable=False),
         Column("arrived_at", TimestampType(), "Latest arrival of such a line (UTC)", nullable=False),
     ),
     retention_days=400,
@@ -148,8 +148,8 @@ STREAMS = Table(
     ),
     partition_by=("date",),
     retention_days=30,
-    # Many small commits that no stream follows: compact them, and keep their log short.
-    properties=(("delta.autoOptimize.autoCompact", "true"), ("delta.logRetentionDuration", "interval 7 days")),
+    # Many small commits, which no stream follows.
+    properties=(("delta.autoOptimize.autoCompact", "true"),),
     written_by="spark_jobs/stream_metrics.py",
     is_on_demand=True,
 )

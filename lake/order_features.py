@@ -24,8 +24,9 @@ EQUAL_FEATURES = (
     Feature("equal_orders_users_10m", "Different users, this one included, who have ordered this quantity of this "
             "product in the trailing 10 minutes", "count", IntegerType(), "product_id, quantity", Aggregate.DISTINCT,
             "user_id", TEN_MINUTES),
-    Feature("user_number_run_10m", "Of the numbers at the end of these users' ids, how many follow each other without "
-            "a gap, this user's among them (at most 41); 1 for an id without a number", "count", IntegerType(),
+    Feature("user_number_run_10m", "Of the numbers at the end of these users' ids, behind the same beginning, how many "
+            "follow each other without a gap, this user's among them (at most 41); 1 for an id without a number",
+            "count", IntegerType(),
             "product_id, quantity", window=TEN_MINUTES),
 )  # fmt: skip
 FEATURES = (*USER_FEATURES, *EQUAL_FEATURES)

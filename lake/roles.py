@@ -13,11 +13,12 @@ from lake.session import quoted
 from lake.settings import Settings
 
 FOLDER = Path(__file__).with_name("views")
+_VIEW = "create or replace view "
 ROLES = tuple(sorted(file.stem for file in FOLDER.glob("*.sql")))
 
 
 def view_statements(role: str) -> Iterator[tuple[list[str], str]]:
-    """Each view of a role: the tables that it needs, and the statement that makes it."""
+    """Each view of a role, and what they use: the tables that it needs, and the statement that makes it."""
     for part in (FOLDER / f"{role}.sql").read_text(encoding="utf-8").split(";"):
         needs = re.search(r"^-- needs: (.+)$", part, re.MULTILINE)
         if needs:
@@ -44,4 +45,4 @@ def register_views(spark: SparkSession, settings: Settings, role: str) -> list[s
     schema, *views = role_statements(spark, settings, role)
     for statement in (schema, *views):
         spark.sql(statement)
-    return [statement.split()[4] for statement in views]
+    return [statement.split()[4] for statement in views if statement.startswith(_VIEW)]

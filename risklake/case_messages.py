@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.streaming import StreamingQuery
@@ -17,7 +18,7 @@ from lake.catalog import CASES
 from lake.settings import Settings
 from risklake.message import Message
 from spark_jobs.rules.rule_set import SEVERITIES
-from spark_jobs.streams import Rank, Stream
+from spark_jobs.streams import Rank, Stream, stream_error
 
 ALERT = "alert"
 # Named as what is dropped with the cases (`risklake.reset`).
@@ -49,30 +50,45 @@ class CaseMessages:
         return [Stream(QUERY, start)]
 
 
+def follow(spark: SparkSession, settings: Settings, tell: Callable[[Message], None]) -> None:
+    """Tell of the cases that wait, and return. For a caller that holds the lease of the alerts.
+
+    Raises `StreamError` if the stream ends before that.
+    """
+    for stream in CaseMessages(tell).streams(spark, settings):
+        query = stream.start(False)
+        try:
+            query.awaitTermination()
+        except StreamingQueryException as failure:
+            raise stream_error(stream.name, failure) from failure
+
+
 def catch_up(spark: SparkSession, settings: Settings, tell: Callable[[Message], None]) -> None:
     """Tell of the cases that wait, and return; on a lake whose cases were never followed, of none.
 
     For a caller that holds the leases of all jobs.
     """
     if Path(storage.checkpoint(settings, QUERY)).is_dir():
-        for stream in CaseMessages(tell).streams(spark, settings):
-            stream.start(False).awaitTermination()
+        follow(spark, settings, tell)
 
 
 def to_be_told(changes: DataFrame, least_severity: str, now: datetime) -> DataFrame:
     """Of changes of cases those that make a recent one severe enough, one row a case, the riskiest first.
 
     A case is new, or was less severe or too old before: what has been told within a day is not told again when a case
-    grows.
+    grows, but when it gets worse.
     """
     names = list(SEVERITIES)
     would_tell = F.col("severity").isin(names[names.index(least_severity) :]) & (
         F.col("last_at") >= F.lit(now - RECENT)
     )
+    level = F.array_position(F.array(*map(F.lit, names)), F.col("severity"))
     # One that was severe and too old to be told is told when it grows.
-    was_severe = changes.where(would_tell & (F.col("_change_type") == "update_preimage"))
+    before = changes.where(would_tell & (F.col("_change_type") == "update_preimage"))
+    told = before.select("case_id", "_commit_version", level.alias("told_level"))
     is_now = F.col("_change_type").isin("insert", "update_postimage")
-    risen = changes.where(would_tell & is_now).join(was_severe, on=["case_id", "_commit_version"], how="left_anti")
+    changed = changes.where(would_tell & is_now).join(told, on=["case_id", "_commit_version"], how="left")
+    risen = changed.where(F.col("told_level").isNull() | (level > F.col("told_level")))
     # One that rises, falls and rises again between two looks is told as it is last.
     latest = F.max_by(F.struct(*CASES.column_names), "_commit_version").alias("case")
     return risen.groupBy("case_id").agg(latest).select("case.*").orderBy(F.desc("score"), "began_at", "case_id")

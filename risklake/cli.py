@@ -95,7 +95,7 @@ def stream(
     with told(settings, "stream") as tell, stopped_by_signals() as stop, served_figures(settings) as figures:
         spark = session_for(settings, "stream")
         if once:
-            drain(spark, settings, stages, stop, figures)
+            drain(spark, settings, stages, stop, figures, tell)
         else:
             watch(spark, settings, stages, stop, figures, tell)
         with stages.stage("check"):
@@ -202,11 +202,15 @@ def status(
     _require_consistent(measured, settings)
 
 
-@app.command(epilog="Example: risklake detection --labels my-transactions/labels.csv.gz --json")
+@app.command(
+    epilog="Examples: risklake detection --labels my-transactions/labels.csv.gz --json     "
+    "risklake detection --watches orders"
+)
 def detection(
     labels: Annotated[
         Path | None, typer.Option(help="CSV file or folder with event_id, is_fraud, scenario; default: the generator's")
     ] = None,
+    watches: Annotated[str, typer.Option(help="Alerts on what: transactions, or orders")] = "transactions",
     lake: Lake = None,
     as_json: AsJson = False,
 ) -> None:
@@ -216,7 +220,7 @@ def detection(
 
     settings = settings_of(lake)
     spark = session_for(settings, "detection")
-    found = measure_detection(spark, settings, labels)
+    found = measure_detection(spark, settings, labels, watches)
     spark.stop()
     show_json(found.as_dict()) if as_json else show_detection(found)
 

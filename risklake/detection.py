@@ -14,21 +14,27 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
+from generator.lines import ORDER_ID, PAYMENT_ID
 from lake import storage
+from lake.catalog import ALERTS, SCORES
 from lake.errors import UsageError
+from lake.feed_tables import silver_table
+from lake.feeds import ORDERS, TRANSACTIONS
 from lake.settings import Settings
 from risklake.labelled import label_columns
+from spark_jobs.rules.evaluate import OPEN
 
 # The model may raise as many alerts as this share of the transactions that it scored.
 ALERT_SHARE = 0.01
 HONEST = ""
+_FEEDS = {feed.name: feed for feed in (TRANSACTIONS, ORDERS)}
 _LABELS = ("event_id", "is_fraud", "scenario")
 
 
 @dataclass(frozen=True)
 class Caught:
-    """Of one scenario (or of honest payments, where `scenario` is empty): how many transactions silver holds, how many
-    of them each rule alerts on, and any; how many the model scored, and how many it would alert on."""
+    """Of one scenario (or of honest events, where `scenario` is empty): how many transactions (or orders) silver holds,
+    how many of them each rule alerts on, and any; how many the model scored, and how many it would alert on."""
 
     scenario: str
     transactions: int
@@ -45,15 +51,17 @@ class Caught:
 
 @dataclass(frozen=True)
 class Detection:
-    """What is caught of each scenario, honest payments last.
+    """What is caught of each scenario, honest events last.
 
-    `missing` are labelled events that silver does not hold; `model_version` is the newest that scored, if any.
+    `missing` are labelled events that silver does not hold; `model_version` is the newest that scored, if any;
+    `watches` is the feed of the events: transactions, or orders (which no model scores).
     """
 
     scenarios: list[Caught]
     rules: list[str]
     missing: int
     model_version: str | None
+    watches: str = TRANSACTIONS.name
 
     def precision(self, rule: str) -> float | None:
         """The share of frauds among the transactions that a rule alerts on; None where it alerts on none."""
@@ -77,6 +85,7 @@ class Detection:
     def as_dict(self) -> dict[str, Any]:
         """The figures as JSON knows them; honest payments stand under `honest`."""
         return {
+            "watches": self.watches,
             "base_rate": self.base_rate,
             "missing": self.missing,
             "alert_share_of_model": ALERT_SHARE,
@@ -87,25 +96,34 @@ class Detection:
         }
 
 
-def measure_detection(spark: SparkSession, settings: Settings, labels: Path | None = None) -> Detection:
-    """Hold the alerts and scores of a lake against the truth.
+def measure_detection(
+    spark: SparkSession, settings: Settings, labels: Path | None = None, watches: str = TRANSACTIONS.name
+) -> Detection:
+    """Hold the alerts and scores of a lake against the truth, on transactions or on orders.
 
     `labels` is a file or folder of CSV (`event_id,is_fraud,scenario`), by default what the generator wrote beside the
-    inbox. An alert counts while it is open. Raises `UsageError` where there is no truth, or no alerts yet, and
-    `InputError` for a file that is no label file.
+    inbox: of an order that is the truth of its payment. An alert counts while it is open. Raises `UsageError` where
+    there is no truth, or no alerts yet, and for another feed, and `InputError` for a file that is no label file.
     """
+    if watches not in _FEEDS:
+        raise UsageError(f"Nothing is known of the truth of {watches!r}; it is of {' or '.join(_FEEDS)}")
     files = _label_files(settings, labels)
     tables = set(storage.tables_on_disk(spark, settings))
-    if absent := sorted({"silver.transactions", "alerts.alerts"} - tables):
+    silver = silver_table(_FEEDS[watches]).name
+    if absent := sorted({silver, ALERTS.name} - tables):
         raise UsageError(f"The lake {settings.lake_root} has no {absent[0]}. Run `risklake stream --once`")
+    known = storage.read(spark, settings, silver).select(F.col(_FEEDS[watches].key).alias("event_id"))
     truth = _truth(_labels(spark, files))
-    alerts = storage.read(spark, settings, "alerts.alerts")
-    alerts = alerts.where("state = 'open' and watches = 'transactions'").select("event_id", "rule")
+    if watches == ORDERS.name and labels is None:
+        # Not every payment has an order.
+        truth = _of_orders(truth).join(known, "event_id", "left_semi")
+    alerts = storage.read(spark, settings, ALERTS.name)
+    alerts = alerts.where((F.col("state") == OPEN) & (F.col("watches") == watches)).select("event_id", "rule")
     rules = sorted(row["rule"] for row in alerts.select("rule").distinct().collect())
-    scores = storage.read(spark, settings, "alerts.scores") if "alerts.scores" in tables else None
+    has_scores = SCORES.name in tables and watches == TRANSACTIONS.name
+    scores = storage.read(spark, settings, SCORES.name) if has_scores else None
     version = _newest(scores) if scores is not None else None
     scored = _scored(scores, version) if scores is not None and version else None
-    known = storage.read(spark, settings, "silver.transactions").select("event_id")
     counts = tally(truth, known, alerts, scored, rules)
     rows = {row["scenario"]: row for row in counts.collect()}
     return Detection(
@@ -113,6 +131,7 @@ def measure_detection(spark: SparkSession, settings: Settings, labels: Path | No
         rules=rules,
         missing=sum(row["labelled"] - row["transactions"] for row in rows.values()),
         model_version=version,
+        watches=watches,
     )
 
 
@@ -165,6 +184,13 @@ def _truth(labels: DataFrame) -> DataFrame:
     return labels.select("event_id", F.when(is_fraud, named).otherwise(HONEST).alias("scenario")).dropDuplicates(
         ["event_id"]
     )
+
+
+def _of_orders(truth: DataFrame) -> DataFrame:
+    """The truth of generated payments as that of their orders, which have the same numbers."""
+    number = F.substring("event_id", len(PAYMENT_ID) + 1, F.length("event_id"))
+    is_payment = F.startswith("event_id", F.lit(PAYMENT_ID))
+    return truth.where(is_payment).withColumn("event_id", F.concat(F.lit(ORDER_ID), number))
 
 
 def _newest(scores: DataFrame) -> str | None:

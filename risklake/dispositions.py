@@ -77,7 +77,13 @@ def events_of(spark: SparkSession, settings: Settings, found_by: str) -> Found:
         if case:
             of_entity = (F.col("entity") == case[0]["entity"]) & (F.col("entity_id") == case[0]["entity_id"])
             within = F.col("event_time").between(F.lit(case[0]["began_at"]), F.lit(case[0]["last_at"]))
-            return Found(found_by, _ids_and_feeds(alerts.where(of_entity & within)))
+            of_case = _ids_and_feeds(alerts.where(of_entity & within))
+            if not of_case:
+                raise UsageError(
+                    f"The case {found_by} has no open alert any more: a late line has undone them. It goes when the "
+                    "stream of cases looks the next time"
+                )
+            return Found(found_by, of_case)
     events = _ids_and_feeds(alerts.where(F.col("event_id") == found_by))
     if not events:
         raise UsageError(f"{found_by!r} is no case and no event with an open alert. `risklake alerts cases` lists them")

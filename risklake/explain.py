@@ -12,12 +12,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake import dispute_features, order_features, storage, transaction_features
-from lake.catalog import ALERTS, CASES, SCORES
+from lake.catalog import ALERTS, CASES, PROCESSED_ORDERS, QUARANTINE, SCORES
 from lake.decisions import decisions, is_about
 from lake.feature import in_words
 from lake.feature_tables import EVENT
 from lake.feed_tables import accepted_table, silver_table
-from lake.feeds import FEEDS
+from lake.feeds import FEEDS, ORDERS, TRANSACTIONS
 from lake.settings import Settings
 from risklake.explain_lines import (
     asked_for,
@@ -57,7 +57,8 @@ class Explanation:
     `lines`: each line with its file, position, fate and text; `event`: the row of silver; `features`: each with value,
     unit and meaning; `windows`: for each key and length the events inside; `rules`: each rule and block list with its
     inputs, whether it fires now, and what holds its alert back; `score` and `decision`: of the rules in force;
-    `models`: scores, and what they consist of.
+    `models`: scores, and what they consist of; `mart`: the row of a transaction in the marts; `order`: what the rules
+    made of an order.
     """
 
     asked: str
@@ -74,6 +75,7 @@ class Explanation:
     dispositions: list[Facts] = field(default_factory=list)
     models: list[Facts] = field(default_factory=list)
     mart: Facts | None = None
+    order: Facts | None = None
 
 
 def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = False) -> Explanation:
@@ -81,8 +83,10 @@ def explain(spark: SparkSession, settings: Settings, asked: str, *, raw: bool = 
 
     Of several events of one id, long apart, it is that of the line, or else the latest; `lines` name the others.
 
-    Raises `UsageError` for what stands nowhere.
+    Raises `UsageError` for what stands nowhere, `SchemaError` for a lake of an earlier version.
     """
+    if storage.exists(spark, settings, QUARANTINE.name):
+        storage.require_columns(spark, settings, QUARANTINE.name)
     line = None
     if "/" in asked and asked.partition("/")[0] in FEEDS:
         line = LineId.parse(asked)
@@ -150,7 +154,8 @@ def _of_accepted(event: _Event, asked: str, told: Future[list[Facts]], pool: Thr
     alerts = event.rows(ALERTS.name, event.is_it & (F.col("watches") == name))
     cases, models = _cases(event, alerts), _models(event, values)
     dispositions = event.decisions()
-    mart = next(iter(event.rows(MART)), None) if name == "transactions" else None
+    mart = next(iter(event.rows(MART)), None) if name == TRANSACTIONS.name else None
+    order = _order(event) if name == ORDERS.name else None
     rules, score, decision = judging.result() if judging else ([], 0, "")
     return Explanation(
         asked,
@@ -172,7 +177,13 @@ def _of_accepted(event: _Event, asked: str, told: Future[list[Facts]], pool: Thr
         dispositions,
         models,
         mart,
+        order,
     )
+
+
+def _order(event: _Event) -> Facts | None:
+    is_it = (F.col("event_date") == F.lit(event.row["event_date"]).cast("date")) & (F.col("order_id") == event.event_id)
+    return next(iter(event.rows(PROCESSED_ORDERS.name, is_it)), None)
 
 
 def _judged(event: _Event) -> tuple[list[Facts], int, str]:
@@ -249,7 +260,7 @@ def _cases(event: _Event, alerts: list[Facts]) -> list[Facts]:
 
 def _models(event: _Event, features: Facts) -> list[Facts]:
     """Scores that are kept, and what the newest model that was promoted says now, with its strongest parts."""
-    if event.watched.name != "transactions" or not features:
+    if event.watched.name != TRANSACTIONS.name or not features:
         return []
     from risklake.explain_score import scored_now
 

@@ -72,8 +72,9 @@ def show(found: Explanation) -> None:
     _show_windows(found)
     for title, facts in (("Alerts", found.alerts), ("Cases", found.cases), ("Dispositions", found.dispositions)):
         _show_facts(title, facts)
-    if found.mart:
-        _table("In the marts", ("column", "value"), rows=list(found.mart.items()))
+    for title, row in (("What the rules made of the order", found.order), ("In the marts", found.mart)):
+        if row:
+            _table(title, ("column", "value"), rows=list(row.items()))
 
 
 def _show_windows(found: Explanation) -> None:

@@ -25,19 +25,29 @@ OTHER_EVENT, OTHER_VERSION = "accepted as another event of this id", "accepted a
 
 
 def feed_of(spark: SparkSession, settings: Settings, event_id: str) -> tuple[Feed, list[date]]:
-    """The feed that an event stands in, and its `days_of`. Raises `UsageError` if it is in none."""
-    for feed in FEEDS.values():
-        if feed.is_reference:
-            continue
+    """The feed that an event stands in, and its `days_of`. Raises `UsageError` if it is in none.
+
+    One that was rejected comes last: another feed may have accepted an event of its id.
+    """
+    feeds = [feed for feed in FEEDS.values() if not feed.is_reference]
+    for feed in feeds:
         days = days_of(spark, settings, feed, event_id)
-        if days:
+        if days or _is_named(spark, settings, (DUPLICATES.name, ORPHANS.name), feed, event_id):
             return feed, days
-        for name in (DUPLICATES.name, ORPHANS.name):
-            if storage.exists(spark, settings, name) and _holds(spark, settings, name, _key_of(feed, event_id)):
-                return feed, []
+    for feed in feeds:
+        if _is_named(spark, settings, (QUARANTINE.name,), feed, event_id):
+            return feed, []
     raise UsageError(
-        f"{event_id!r} is no event of the lake {settings.lake_root}. A rejected line has no id of its own: name it as "
+        f"{event_id!r} is no event of the lake {settings.lake_root}. Name a line that has no right id as "
         "feed/file:number, as `risklake quarantine list` does"
+    )
+
+
+def _is_named(spark: SparkSession, settings: Settings, tables: Sequence[str], feed: Feed, event_id: str) -> bool:
+    return any(
+        storage.exists(spark, settings, name)
+        and not storage.read(spark, settings, name).where(_key_of(feed, event_id)).isEmpty()
+        for name in tables
     )
 
 
@@ -59,10 +69,6 @@ def is_accepted(feed: Feed, event_id: str, days: Sequence[date]) -> Column:
     if feed.is_reference:
         return is_it
     return is_it & F.col("event_date").isin(*days) if days else F.lit(False)
-
-
-def _holds(spark: SparkSession, settings: Settings, name: str, condition: Column) -> bool:
-    return not storage.read(spark, settings, name).where(condition).isEmpty()
 
 
 def _key_of(feed: Feed, event_id: str) -> Column:
@@ -113,20 +119,22 @@ def fate_of(spark: SparkSession, settings: Settings, line: LineId) -> Facts:
 
 
 def lines_of(spark: SparkSession, settings: Settings, feed: Feed, event_id: str, days: Sequence[date]) -> list[Facts]:
-    """Where the lines of an id stand: those that were accepted, their repeats, and those that wait."""
+    """Where the lines of an id stand: those that were accepted, their repeats, those that wait and the rejected."""
     places = [
         (accepted_table(feed).name, is_accepted(feed, event_id, days), ACCEPTED),
         (DUPLICATES.name, _key_of(feed, event_id), REPEATED),
         (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "waiting"), WAITING),
+        (QUARANTINE.name, _key_of(feed, event_id), QUARANTINED),
+        # Rows of quarantine that came before it had keys name none.
         (ORPHANS.name, _key_of(feed, event_id) & (F.col("stands_in") == "quarantine"), QUARANTINED),
     ]
-    found = []
+    found: dict[tuple[str, int], Facts] = {}
     for name, condition, fate in places:
         for row in facts_where(spark, settings, name, condition):
             missing = [{"code": "unknown_reference", "message": str(one)} for one in row.get("missing") or []]
             known = {"feed": feed.name, "source_file": row["source_file"], "line_number": row["line_number"]}
-            found.append(known | {"fate": fate, "reasons": missing})
-    return found
+            found.setdefault(_place(row), known | {"fate": fate, "reasons": row.get("reasons") or missing})
+    return list(found.values())
 
 
 def with_text(spark: SparkSession, settings: Settings, lines: list[Facts], raw: bool) -> list[Facts]:

@@ -23,6 +23,7 @@ def page(found: Explanation) -> str:
             "Cases": found.cases,
             "What analysts found out": found.dispositions,
             "The event, typed": [found.event] if found.event else [],
+            "What the rules made of the order": [found.order] if found.order else [],
             "In the marts": [found.mart] if found.mart else [],
         },
     )
@@ -31,7 +32,7 @@ def page(found: Explanation) -> str:
 def fate(found: Explanation) -> str:
     """What became of the event, in a few words."""
     fates = [line["fate"] for line in found.lines]
-    return fates[0] if fates else "accepted"
+    return fates[0] if fates else "accepted" if found.event else "unknown"
 
 
 def shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,12 +18,11 @@ from ml.train import model_version
 
 def scored_now(settings: Settings, event: dict[str, Any], features: dict[str, Any]) -> dict[str, Any] | None:
     """Version, score (0 to 1) and parts in log-odds, the strongest first; None where no model is promoted."""
-    latest = settings.local_path("reports", "latest.json")
-    if not latest.is_file():
+    report = _last_with_promotion(settings.local_path("reports"))
+    if report is None:
         return None
-    report = json.loads(latest.read_text(encoding="utf-8"))
-    path = model_path(settings.local_path("models"), str(report["promoted"]), report["as_of"])
-    if not report["promoted"] or not path.is_file():
+    path = model_path(settings.local_path("models"), report["promoted"], report["as_of"])
+    if not path.is_file():
         return None
     model = load_model(path).model
     frame = feature_columns(_as_read(event, features))
@@ -30,6 +30,15 @@ def scored_now(settings: Settings, event: dict[str, Any], features: dict[str, An
     parts = [vars(one) | {"meaning": meanings[one.feature]} for one in contributions(model, frame)]
     version = model_version(report["promoted"], report["as_of"])
     return {"version": version, "score": float(models.score(model, frame)[0]), "kept": False, "parts": parts}
+
+
+def _last_with_promotion(reports: Path) -> dict[str, Any] | None:
+    """The newest report of a training that promoted a model; that of last night may have promoted none."""
+    for path in sorted(reports.glob("model-*.json"), reverse=True):
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if report["promoted"]:
+            return report
+    return None
 
 
 def _as_read(event: dict[str, Any], features: dict[str, Any]) -> pd.DataFrame:

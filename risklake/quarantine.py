@@ -213,8 +213,12 @@ def _file_name(feed: str, lines: dict[LineId, str]) -> str:
 def _read(fixed: Path) -> Iterator[tuple[LineId, str]]:
     if not fixed.is_file():
         raise UsageError(f"There is no file {fixed}. `risklake quarantine export FILE` writes one to mend")
+    try:
+        content = fixed.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{fixed} is no text in UTF-8 (byte {error.start + 1:,}): save it as UTF-8") from error
     # Other ends of lines, such as U+2028, may stand in a line.
-    for number, text in enumerate(fixed.read_text(encoding="utf-8").split("\n"), start=1):
+    for number, text in enumerate(content.split("\n"), start=1):
         if not text.strip():
             continue
         try:

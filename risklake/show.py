@@ -108,10 +108,10 @@ def show_report(report: dict[str, Any], settings: Settings) -> None:
 
 
 def show_detection(found: Detection) -> None:
-    """What is caught of each attack, and the price of it: alerts on honest payments."""
+    """What is caught of each attack, and the price of it: alerts on honest events."""
     table = Table(
         "attack",
-        _right("payments"),
+        _right("payments" if found.watches == "transactions" else found.watches),
         _right("any rule"),
         _right("scored"),
         _right("model"),
@@ -134,8 +134,10 @@ def show_detection(found: Detection) -> None:
     console.print(table)
     if found.rules:
         console.print(_by_rule(found))
-    model = f"{_figure(found.model_precision)} ({found.model_version})" if found.model_version else "no scores yet"
-    console.print(f"Precision of the model's riskiest 1 % of what it scored: {model}", highlight=False, soft_wrap=True)
+    if found.watches == "transactions":
+        model = f"{_figure(found.model_precision)} ({found.model_version})" if found.model_version else "no scores yet"
+        words = f"Precision of the model's riskiest 1 % of what it scored: {model}"
+        console.print(words, highlight=False, soft_wrap=True)
     if found.missing:
         console.print(f"{found.missing:,} labelled events are not in silver (yet)", highlight=False)
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from lake import storage
 from lake.feeds import FEEDS
 from lake.inbox import SUFFIXES, visible_files
+from lake.lease import leases
 from lake.progress import Stages
 from lake.settings import Settings
-from risklake.case_messages import CaseMessages
+from risklake.case_messages import CaseMessages, follow
 from risklake.notify import Tell, inconsistency
 from risklake.prometheus import Figures
-from spark_jobs import pipeline
+from spark_jobs import alerts, pipeline
 from spark_jobs.care import Care, care
 from spark_jobs.inventory import keep_inventory
 from spark_jobs.reconciliation import Status, close_run
@@ -43,21 +45,29 @@ def strangers(settings: Settings) -> list[str]:
     for folder in folders:
         if folder.name in FEEDS:
             read = set(visible_files(folder))
-            found += [f for f in sorted(folder.iterdir()) if f.name[0] not in "._" and f not in read]
+            found += [
+                file for file in sorted(folder.iterdir()) if file not in read and not _is_meant_to_be_hidden(file)
+            ]
     # A name that is no UTF-8 could not be printed.
     return [os.fsencode(path.relative_to(settings.lake_root)).decode("utf-8", "replace") for path in found]
+
+
+def _is_meant_to_be_hidden(file: Path) -> bool:
+    """Whether a name says that a file is not to be read (yet). Spark reads none with `_` before it, which few know."""
+    return file.name.startswith(".") or (file.name.startswith("_") and not file.name.endswith(SUFFIXES))
 
 
 def _name_strangers(settings: Settings, stages: Stages) -> None:
     if settings.has_demo_key:
         words = "Personal data is masked with the demo key; set RISKLAKE_MASKING_KEY for data of real people"
         stages.console.print(words, soft_wrap=True)
+    known = f"the feeds are {', '.join(FEEDS)}, their files {', '.join(SUFFIXES)}, and no name begins with _"
     for name in strangers(settings):
-        known = f"the feeds are {', '.join(FEEDS)}, their files {', '.join(SUFFIXES)}"
         stages.console.print(f"{name} is left alone: {known}", highlight=False, markup=False)
 
 
-def _name_inconsistent(status: Status, stages: Stages, tell: Tell) -> None:
+def name_inconsistent(status: Status, stages: Stages, tell: Tell) -> None:
+    """Print what a count has found not to reconcile, and `tell` it."""
     for feed, counts in status.feeds.items():
         if counts.difference:
             tell(inconsistency(feed, counts.difference, counts.as_dict()))
@@ -86,8 +96,9 @@ def drain(
     stages: Stages,
     stop: threading.Event | None = None,
     figures: Figures | None = None,
+    tell: Tell | None = None,
 ) -> None:
-    """Take all that lies in the inbox through every job, each shown as a stage."""
+    """Take all that lies in the inbox through every job, each shown as a stage; in the end `tell` of cases."""
     figures = figures or Figures()
     storage.ensure_tables(spark, settings)
     _name_strangers(settings, stages)
@@ -114,6 +125,9 @@ def drain(
                         min(progress.rows, total), None if progress.done else total
                     ),
                 )
+    if tell and settings.webhook_url:
+        with leases(settings, [alerts.JOB]):
+            follow(spark, settings, tell)
 
 
 def watch(
@@ -146,7 +160,7 @@ def watch(
             with storage.turns_of(Rank.CARE).turn(Rank.CARE):
                 counted = close_run(spark, settings)
             figures.counts.counted(counted)
-            _name_inconsistent(counted, stages, tell or (lambda message: None))
+            name_inconsistent(counted, stages, tell or (lambda message: None))
             tended = care(spark, settings)
             compacted = sum(table.files_after < table.files_before for table in tended)
             words = f"care: {len(tended)} tables looked at, {compacted} compacted{rows_gone(tended)}"

@@ -17,7 +17,7 @@ from lake.named_columns import all_named, named
 from lake.settings import Settings
 from lake.storage import Transaction
 from spark_jobs import cases
-from spark_jobs.lag import is_behind
+from spark_jobs.lag import has_more, is_behind
 from spark_jobs.processed_orders import FRAUD, fraud_alert, processed_orders
 from spark_jobs.rules.book import RuleBook
 from spark_jobs.rules.evaluate import WITHDRAWN, evaluate
@@ -29,6 +29,8 @@ from spark_jobs.time_ranges import TimeRanges, ranges_and_any
 
 JOB = "alerts"
 QUERY = WATCHED[feeds.TRANSACTIONS.name].query
+# By lake the rules that the running streams of this program go by, and one of these streams.
+_IN_FORCE: dict[str, tuple[RuleBook, StreamingQuery]] = {}
 # What is made of a feed's events beside alerts.
 _OUTPUTS = {feeds.ORDERS.name: (PROCESSED_ORDERS, FRAUD_ALERT)}
 
@@ -53,7 +55,7 @@ def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
 
 def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Callable[[bool], StreamingQuery]:
     def start(continuous: bool) -> StreamingQuery:
-        rules = RuleBook(settings)
+        rules = _rules(settings) if continuous else RuleBook(settings)
         outputs = [table.name for table in _OUTPUTS.get(watched.name, ())]
         if outputs:
             storage.ensure_tables(spark, settings, outputs)
@@ -63,7 +65,7 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
             spark, settings, watched.query, own, only=None if outputs else f"watches = '{watched.name}'"
         )
         changes = storage.read_stream(spark, settings, watched.features.name, continuous=continuous)
-        return storage.stream_batches(
+        query = storage.stream_batches(
             changes,
             settings,
             _batch_writer(settings, watched, rules),
@@ -71,11 +73,24 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
             continuous=continuous,
             has_little=partial(is_small, settings, watched.query, watched.features.name),
             is_behind=partial(is_behind, settings, watched.query, [watched.features.name]),
+            has_more=partial(has_more, settings, watched.query, [watched.features.name]),
             rank=Rank.ALERTS,
             every_seconds=URGENT * settings.trigger_seconds,
         )
+        if continuous:
+            _IN_FORCE[settings.lake_root] = rules, query
+        return query
 
     return start
+
+
+def _rules(settings: Settings) -> RuleBook:
+    """The rules in force on a lake, where streams of it run already: a wrong file stops none that starts later.
+
+    They write in turns, and so look for other files one after the other.
+    """
+    rules, query = _IN_FORCE.get(settings.lake_root, (None, None))
+    return rules if rules is not None and query is not None and query.isActive else RuleBook(settings)
 
 
 def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Callable[[DataFrame, int], None]:

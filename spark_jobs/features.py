@@ -20,7 +20,7 @@ from lake.settings import Settings
 from lake.transaction_features import LINK_FEATURES, USER_FEATURES
 from spark_jobs import disputes, links, orders
 from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
-from spark_jobs.lag import is_behind, taken_whole
+from spark_jobs.lag import has_more, is_behind, taken_whole
 from spark_jobs.link_look_back import LinkLookBack
 from spark_jobs.look_back import Around, Batch
 from spark_jobs.small_input import is_small
@@ -84,6 +84,7 @@ def _starter(
             continuous=continuous,
             has_little=partial(is_small, settings, found.query, *found.sources),
             is_behind=partial(is_behind, settings, found.query, found.sources),
+            has_more=partial(has_more, settings, found.query, found.sources) if found.pace <= URGENT else None,
             rank=Rank.FEATURES if found.pace <= URGENT else Rank.REFERENCE,
             every_seconds=found.pace * settings.trigger_seconds,
         )

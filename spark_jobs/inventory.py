@@ -32,6 +32,9 @@ class Entry:
     counted_at: datetime
 
 
+# What a table and Python can both say; some file systems know other years.
+_EARLIEST_S, _LATEST_S = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2, 9999))
+
 # The feed and the name of a file.
 Key = tuple[str, str]
 
@@ -184,4 +187,5 @@ def _is_as_counted(file: Path, entry: Entry) -> bool:
 
 def _modified(nanoseconds: int) -> datetime:
     # Whole microseconds, as a table keeps them.
-    return datetime.fromtimestamp(nanoseconds // 1000 / 1_000_000, UTC)
+    seconds = min(max(nanoseconds // 1000 / 1_000_000, _EARLIEST_S), _LATEST_S)
+    return datetime.fromtimestamp(seconds, UTC)

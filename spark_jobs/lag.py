@@ -89,6 +89,25 @@ def is_behind(settings: Settings, query: str, tables: Sequence[str]) -> bool:
         return False
 
 
+def has_more(settings: Settings, query: str, tables: Sequence[str]) -> bool:
+    """Whether a table that a query reads has got a commit since its present micro-batch. Not known, it has.
+
+    It costs a look at one file a table, however long the log is.
+    """
+    if not settings.is_local:
+        return True
+    try:
+        return any(_has_more(settings, query, table, number) for number, table in enumerate(tables))
+    except UNREADABLE:
+        return True
+
+
+def _has_more(settings: Settings, query: str, table: str, number: int) -> bool:
+    taken = last_taken(Path(checkpoint(settings, query)), "offsets", number)
+    # Within a commit, or its first snapshot, a stream has more to take.
+    return taken is None or taken.index >= 0 or TableLog(Path(settings.table_path(table))).has(taken.version)
+
+
 def waiting(settings: Settings, query: str, tables: Sequence[str]) -> list[Added]:
     """The files of its tables, on a local lake, that a query has not finished. Raises one of `UNREADABLE`."""
     found: list[Added] = []

@@ -119,10 +119,10 @@ def _with_runs(asking: DataFrame, everything: DataFrame) -> DataFrame:
 
     Each asks for the numbers next to its own, so what it costs does not grow with how many order the same.
     """
-    numbered = asking.withColumns({"number": _number(), "at_us": _moment()}).where(F.col("number").isNotNull())
-    asked = numbered.select(*EVENT, *EQUAL, "number", "at_us", F.explode(_offsets()).alias("offset"))
+    numbered = asking.withColumns(_numbered() | {"at_us": _moment()}).where(F.col("number").isNotNull())
+    asked = numbered.select(*EVENT, *EQUAL, *_numbered(), "at_us", F.explode(_offsets()).alias("offset"))
     wanted = asked.withColumn("number", F.col("number") + F.col("offset"))
-    found = wanted.join(_spans(everything), on=[*EQUAL, "number"], how="inner").where(
+    found = wanted.join(_spans(everything), on=[*EQUAL, *_numbered()], how="inner").where(
         F.col("at_us").between(F.col("first_us"), F.col("last_us"))
     )
     by_order = found.groupBy(*EVENT).agg(F.collect_set("offset").alias("offsets"))
@@ -132,20 +132,23 @@ def _with_runs(asking: DataFrame, everything: DataFrame) -> DataFrame:
 
 def _spans(orders: DataFrame) -> DataFrame:
     """From when to when (`first_us`, `last_us`) a number is in the window of those who order the same."""
-    numbered = orders.select(*EQUAL, _number().alias("number"), _moment().alias("at_us")).where("number is not null")
-    of_number = Window.partitionBy(*EQUAL, "number").orderBy("at_us")
+    numbered = orders.withColumns(_numbered() | {"at_us": _moment()}).where("number is not null")
+    of_number = Window.partitionBy(*EQUAL, *_numbered()).orderBy("at_us")
     begins = F.coalesce(F.col("at_us") - F.lag("at_us").over(of_number) >= _LENGTH_US, F.lit(True)).cast("int")
     spans = numbered.withColumn("begins", begins).withColumn(
         "span", F.sum("begins").over(of_number.rowsBetween(Window.unboundedPreceding, 0))
     )
-    return spans.groupBy(*EQUAL, "number", "span").agg(
+    return spans.groupBy(*EQUAL, *_numbered(), "span").agg(
         F.min("at_us").alias("first_us"), (F.max("at_us") + (_LENGTH_US - 1)).alias("last_us")
     )
 
 
-def _number() -> Column:
-    """The number at the end of the user's id; null if there is none."""
-    return F.regexp_extract("user_id", r"(\d{1,15})$", 1).try_cast("long")
+def _numbered() -> dict[str, Column]:
+    """The user's id in two parts: the number at its end, null if there is none, and what stands before it."""
+    return {
+        "series": F.regexp_replace("user_id", r"\d{1,15}$", ""),
+        "number": F.regexp_extract("user_id", r"(\d{1,15})$", 1).try_cast("long"),
+    }
 
 
 def _touched(window: timedelta, *keys: str) -> Column:

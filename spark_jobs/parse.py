@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
@@ -11,17 +13,22 @@ from spark_jobs.csv_lines import csv_objects
 from spark_jobs.read_errors import EMPTY_FILE, LINE_TOO_LONG, NO_RECORD
 from spark_jobs.reasons import fault
 
+# Another one in each program, so that no producer can write it into a line.
+_END = f"the line ends {uuid4().hex}"
+
 
 def parse(lines: DataFrame, feed: Feed) -> DataFrame:
     """Add `json` (a struct of variants, one a declared field), `rest` (unknown fields as JSON) and `line_fault`.
 
     Variants keep apart the number 12.5 and the text "12.5"; `from_json` does not, and reads "12,50" as 1250.
     """
-    # Inside brackets a second value or trailing words on the line make it malformed, instead of being ignored.
-    document = F.try_parse_json(F.concat(F.lit("["), _as_json(feed), F.lit("]")))
+    # Spark reads the first value of a text and ignores what stands behind it. In a list with a last word, a second
+    # value or trailing words make the line malformed; so does a bracket that closes the list, and leaves the word out.
+    document = F.try_parse_json(F.concat(F.lit("["), _as_json(feed), F.lit(f',"{_END}"]')))
     whole = lines.withColumn("document", document)
     value = F.try_variant_get("document", "$[0]", "variant")
-    alone = F.try_variant_get("document", "$[1]", "variant").isNull()
+    is_ended = F.try_variant_get("document", "$[1]", "string") == _END
+    alone = F.coalesce(is_ended, F.lit(False)) & F.try_variant_get("document", "$[2]", "variant").isNull()
     fields = ", ".join(f"{name}: variant" for name in feed.field_names)
     opened = whole.withColumn("json", F.try_variant_get(value, "$", f"struct<{fields}>"))
     return (
@@ -52,7 +59,7 @@ def _line_fault(alone: Column) -> Column:
         F.when(F.col("read_error").isin(EMPTY_FILE, NO_RECORD), fault("empty_file"))
         .when(F.col("read_error") == LINE_TOO_LONG, fault("line_too_long"))
         .when(F.col("read_error").isNotNull(), fault("unreadable_file", text=F.col("read_error")))
-        .when(F.trim("line") == "", fault("empty_line"))
+        .when(F.trim("line", F.lit(" \t\r")) == "", fault("empty_line"))
         .when(~F.is_valid_utf8("line"), fault("not_utf8"))
         .when(F.col("document").isNull() & F.col("header").isNotNull(), fault("malformed_csv"))
         .when(F.col("document").isNull() | ~alone, fault("malformed_json"))

@@ -83,8 +83,15 @@ _BROKEN = "|".join(
     rf"{prefix}(?:{_BETWEEN}\d){{{fewest},{most}}}"
     for prefix, fewest, most in ((r"\+[1-9]", 7, 14), ("00[1-9]", 6, 14), (r"0(?=[1-9)])", 8, 11))
 )
-PHONE = rf"{_PHONE_BEGINS}(?:{_UNBROKEN}|(?:{_BROKEN})(?<![{_SPACE}]\d)(?!-\d)){_WORD_ENDS}(?![.,]\d{{1,2}}(?!\d))"
+_PREFIXED = rf"{_PHONE_BEGINS}(?:{_UNBROKEN}|(?:{_BROKEN})(?<![{_SPACE}]\d)(?!-\d)){_WORD_ENDS}(?![.,]\d{{1,2}}(?!\d))"
+# Without a prefix a number tells by its groups only: those of North America, and mobile phones that leave out their 0.
+_GROUPED = (
+    rf"{_WORD_BEGINS}(?:(?<=\G.)|(?<![{_WORD}]-)(?<!\d[.:])(?<!\d{{3}}[{_SPACE}]))"
+    rf"(?:(?:1[{_SPACE}.-])?(?:\([2-9]\d\d\)[{_SPACE}]?|[2-9]\d\d[.-])\d{{3}}[.-]\d{{4}}|8\d\d-\d{{3,4}}-\d{{4,5}})"
+    rf"{_WORD_ENDS}(?![.-]\d)"
+)
+PHONE = f"(?:{_PREFIXED}|{_GROUPED})"
 
 # A cheap look: all card and phone numbers begin like this, and most text nowhere does. No shorter text holds one.
-NUMBER_MAYBE = rf"[0-6+(][0-9.+(){_SPACE}{_DASH}]{{8}}"
+NUMBER_MAYBE = rf"[0-9+(][0-9.+(){_SPACE}{_DASH}]{{8}}"
 SHORTEST_NUMBER_BYTES = 9

@@ -10,18 +10,16 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
-from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
 from lake import storage
-from lake.errors import StreamError
 from lake.lease import leases
 from lake.masking_key import require_same_key
 from lake.settings import Settings
 from spark_jobs import alerts, bronze, features, silver, user_windows
 from spark_jobs.stream_metrics import StreamMetrics, recorded
-from spark_jobs.streams import Job, Stream
+from spark_jobs.streams import Job, Stream, stream_error
 
 # In the order of the data, with what no alert waits for at the end.
 JOBS: dict[str, Job] = {job.JOB: job for job in (bronze, silver, features, alerts, user_windows)}
@@ -142,6 +140,7 @@ def _run_until_stopped(
             metrics.flush_if_due(spark, settings)
             stop.wait(_LIVE_POLL_SECONDS)
     finally:
+        storage.end_rest(query for running in all_running for query in running.queries.values())
         for running in all_running:
             running.stop()
 
@@ -198,18 +197,13 @@ class _Running:
         for query in self.queries.values():
             failure = query.exception()
             if failure is not None:
-                raise StreamError(f"The stream {query.name} stopped: {_cause(failure)}") from failure
+                raise stream_error(query.name or "", failure) from failure
 
     def stop(self) -> None:
+        storage.end_rest(self.queries.values())
         for query in self.queries.values():
             _finish_batch(query)
             query.stop()
-
-
-def _cause(failure: StreamingQueryException) -> str:
-    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
-    causes = [line for line in lines if ("Error" in line or "Exception" in line) and not line.startswith("at ")]
-    return (causes or lines or ["unknown cause"])[-1]
 
 
 def _finish_batch(query: StreamingQuery, patience_seconds: float = 30) -> None:

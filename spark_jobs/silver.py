@@ -23,7 +23,7 @@ from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
 from spark_jobs.known_ids import KnownIds, extent_and_ids
-from spark_jobs.lag import is_behind
+from spark_jobs.lag import has_more, is_behind
 from spark_jobs.side_by_side import Work, side_by_side
 from spark_jobs.small_input import is_small
 from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
@@ -89,6 +89,7 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
             continuous=continuous,
             has_little=partial(is_small, settings, query(feed), bronze_table(feed).name),
             is_behind=partial(is_behind, settings, query(feed), [bronze_table(feed).name]),
+            has_more=partial(has_more, settings, query(feed), [bronze_table(feed).name]) if feed.is_judged else None,
             rank=_rank(feed),
             every_seconds=_pace(feed) * settings.trigger_seconds,
         )
@@ -176,9 +177,11 @@ def _write(
             works.append(quarantined)
     if DUPLICATE in verdicts:
         works.append(written(DUPLICATES, duplicate_rows(chosen(DUPLICATE), feed)))
-    if verdicts.get(ACCEPTED):
+    if verdicts.get(ACCEPTED) or verdicts.get(WAITING):
+        # Of those that wait now: when they are taken up, nothing names the write.
         storage.ensure_tables(spark, settings, [UNKNOWN_FIELDS.name])
-        works.append(written(UNKNOWN_FIELDS, unknown_fields(chosen(ACCEPTED), feed)))
+        told = settled.where(F.col("verdict").isin(ACCEPTED, WAITING))
+        works.append(written(UNKNOWN_FIELDS, unknown_fields(told, feed)))
     side_by_side(spark, works)
 
 

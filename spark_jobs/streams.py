@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming import StreamingQuery
 
+from lake.errors import StreamError
 from lake.settings import Settings
 
 
@@ -28,10 +30,11 @@ class Rank(IntEnum):
     ALERTS = 3
 
 
-# A look for rows costs some milliseconds, and what passes several stages waits for one at each. Where rows are found, a
-# micro-batch costs a second or two however few they are, so what nobody waits for is gathered; and longest, what has
-# to go through a whole table for them. Multiples of `trigger_seconds`.
-URGENT, SELDOM, RARE = 0.1, 10.0, 300.0
+# A look for rows lists the log of a table. What passes several stages waits for one at each, but only for the first
+# rows after a silence: else a stage rests until there are more. Where rows are found, a micro-batch costs a second or
+# two however few they are, so what nobody waits for is gathered; and longest, what has to go through a whole table for
+# them. Multiples of `trigger_seconds`.
+URGENT, SELDOM, RARE = 0.25, 10.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,10 @@ class Job(Protocol):
 
     def streams(self, spark: SparkSession, settings: Settings) -> list[Stream]:
         """The streams that can start now; later calls may give more, as tables come to be."""
+
+
+def stream_error(name: str, failure: StreamingQueryException) -> StreamError:
+    """What is said of a stream that has failed: the innermost cause, in one line."""
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    causes = [line for line in lines if ("Error" in line or "Exception" in line) and not line.startswith("at ")]
+    return StreamError(f"The stream {name} stopped: {(causes or lines or ['unknown cause'])[-1]}")

@@ -48,6 +48,10 @@ class TableLog:
         """Whether the table has a log."""
         return self._log.is_dir()
 
+    def has(self, number: int) -> bool:
+        """Whether a commit is there."""
+        return (self._log / f"{number:020d}.json").is_file()
+
     def latest(self) -> int:
         """The number of the newest commit, -1 if there is none."""
         numbers = (file.name.split(".")[0] for file in self._log.glob("*.json"))

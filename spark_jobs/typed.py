@@ -34,6 +34,21 @@ def _expressions(feed: Feed, key: bytes) -> tuple[list[dict[str, Column]], list[
     Built once a program: it takes longer than their analysis, and release of orphans asks for them again and again.
     """
     kept: list[Column | str] = [*feed.value_names, masked_rest().alias("rest"), "faults", "line", *ARRIVAL_ORDER]
-    hashed = [part for name in feed.value_names for part in (F.col(name), F.col(name).isNull())]
-    # Nulls are skipped by the hash, so each column also says whether it is one.
-    return steps(feed, key), kept, F.xxhash64(*hashed, F.coalesce("rest", F.lit("")))
+    return steps(feed, key), kept, _content_hash(feed)
+
+
+def _content_hash(feed: Feed) -> Column:
+    """Tells what lines hold apart.
+
+    Nulls are skipped by the hash, so each value comes with its name; and a field that is declared later, and that a
+    line does not have, leaves the hash of the line as it was.
+    """
+    values = {name: F.col(name) for name in (*feed.value_names, "rest")}
+    for field in feed.fields:
+        # What a field is filled with is nothing that the line holds.
+        if field.default is not None:
+            values[field.name] = F.nullif(F.col(field.name), F.lit(field.default))
+        if field.falls_back_on:
+            values[field.name] = F.nullif(F.col(field.name), F.col(field.falls_back_on))
+    named = [(F.when(value.isNotNull(), name), value) for name, value in values.items()]
+    return F.xxhash64(*(part for pair in named for part in pair))

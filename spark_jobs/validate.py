@@ -164,7 +164,7 @@ def _fault_of_content(field: Field, feed: Feed, text: Column, kind: Column) -> C
         return _time(not_text, feed, text, value)
     if field.kind is Kind.WRITTEN_TIME:
         return not_text.when(time_fault(text).isNotNull(), time_fault(text)).otherwise(
-            _out_of_time(feed, value, EARLIEST_WRITTEN)
+            _out_of_time(feed, value, EARLIEST if _is_event_time(field, feed) else EARLIEST_WRITTEN)
         )
     return _fault_of_text(field, not_text, text)
 
@@ -200,6 +200,11 @@ def _time(not_text: Column, feed: Feed, text: Column, value: Column) -> Column:
         .when(~text.rlike(f"^{_DATE_TIME}{_ZONE}$") | value.isNull(), "unreadable_time")
         .otherwise(_out_of_time(feed, value, EARLIEST))
     )
+
+
+def _is_event_time(field: Field, feed: Feed) -> bool:
+    """Whether the time of the event is that of the field, where the line has no other."""
+    return any(field.name == other.falls_back_on for other in feed.fields if other.name == feed.event_time)
 
 
 def _out_of_time(feed: Feed, value: Column, earliest: str) -> Column:

@@ -194,15 +194,23 @@ def _of_same_id(near: DataFrame, rows: DataFrame, feed: Feed, extent: Extent) ->
 
 def quarantine_rows(rows: DataFrame, feed: Feed) -> DataFrame:
     """Decided rows of verdict `quarantined` as rows of `silver.quarantine`."""
+    has_wrong_key = F.exists("faults", lambda one: _tells_of_key(one, feed))
     return rows.select(
         F.lit(feed.name).alias("feed"),
         "source_file",
         "line_number",
+        F.when(~has_wrong_key, F.col(feed.key)).alias("event_key"),
         excerpt(F.col("line"), feed).alias("excerpt"),
         reasons(F.col("faults")).cast(f"array<{REASON_TYPE}>").alias("reasons"),
         "arrived_at",
         F.to_date("arrived_at").alias("arrival_date"),
     )
+
+
+def _tells_of_key(one: Column, feed: Feed) -> Column:
+    """Whether a fault is one of the key, or of the line as a whole, whose key nobody has looked at then."""
+    of_line = one["field"].isNull() & (one["code"] != "altered_duplicate")
+    return of_line | one["field"].eqNullSafe(F.lit(feed.key))
 
 
 def duplicate_rows(rows: DataFrame, feed: Feed) -> DataFrame:
@@ -213,7 +221,7 @@ def duplicate_rows(rows: DataFrame, feed: Feed) -> DataFrame:
 
 
 def unknown_fields(rows: DataFrame, feed: Feed) -> DataFrame:
-    """From accepted rows to those of `monitoring.unknown_fields`: which fields they hold that the feed does not."""
+    """From accepted and waiting rows to those of `monitoring.unknown_fields`: fields that the feed does not declare."""
     named = rows.select(F.explode(F.json_object_keys("rest")).alias("field"), "arrived_at")
     counted = named.groupBy("field").agg(F.count("*").alias("lines"), F.max("arrived_at").alias("arrived_at"))
     return counted.withColumn("feed", F.lit(feed.name))

@@ -8,16 +8,19 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from lake import storage
-from lake.catalog import ALERTS, CASES
+from lake.catalog import ALERTS, CASES, ORDERS
+from lake.errors import RuleError
 from lake.settings import Settings, load_settings
-from spark_jobs import pipeline
+from spark_jobs import alerts, pipeline
 from spark_jobs.alerts import withdrawn
 from spark_jobs.rules.evaluate import evaluate
 from spark_jobs.rules.files import load_rules
+from spark_jobs.rules.watched import WATCHED
 from tests.rule_text import GOOD
 from tests.watched import NOW, events
 
@@ -104,3 +107,25 @@ def test_a_late_payment_withdraws_no_alert_on_an_order_that_has_the_id_of_anothe
     pipeline.run(spark, settings, continuous=False)
     after = storage.read(spark, settings, ALERTS.name).where("watches = 'orders' and event_id = 'same'").collect()
     assert {(row["rule"], row["state"]) for row in after} == before
+
+
+def test_a_wrong_rule_file_stops_no_stream_that_starts_beside_running_ones(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "rules.yml"
+    file.write_text(GOOD, encoding="utf-8")
+    judging = replace(settings, rules_file=str(file))
+    # As when the first order comes.
+    storage.ensure_tables(spark, judging, [ORDERS.name])
+    of_payments, of_orders = (WATCHED[name].query for name in ("transactions", "orders"))
+    starts = {stream.name: stream.start for stream in alerts.streams(spark, judging)}
+    running = [starts[of_payments](True)]
+    try:
+        file.write_text("rules: none", encoding="utf-8")
+        running.append(starts[of_orders](True))
+        assert [query.isActive for query in running] == [True, True]
+    finally:
+        for query in running:
+            query.stop()
+    with pytest.raises(RuleError):
+        starts[of_payments](True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,11 +14,13 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lake import storage
 from lake.catalog import CASES
+from lake.progress import Stages
 from lake.settings import Settings, load_settings
 from risklake import case_messages
 from risklake.case_messages import CaseMessages, catch_up, message, to_be_told
 from risklake.message import Message
 from risklake.reset import affected
+from risklake.streaming import drain
 from tests.alerts import START
 
 NOW = START + timedelta(hours=1)
@@ -76,7 +81,7 @@ def test_a_case_that_rises_to_the_threshold_is_told_and_one_that_was_there_is_no
         *update("below", "low", "medium"),
         *update("old", "low", "high", last_at=START - timedelta(days=2)),
     ]
-    assert keys_told(spark, *changes) == ["risen"]
+    assert sorted(keys_told(spark, *changes)) == ["risen", "worse"]
 
 
 def test_a_case_that_was_too_old_to_be_told_is_told_when_it_grows(spark: SparkSession) -> None:
@@ -130,6 +135,19 @@ def test_the_stream_tells_each_case_once(spark: SparkSession, settings: Settings
     assert drained() == ["a", "b", "quiet", "last"]
     # How far they have come goes with the cases, or the stream could not start again.
     assert mine.local_path("checkpoints", case_messages.QUERY) in affected(mine, "alerts")
+
+
+def test_a_drain_tells_of_the_cases_that_it_has_made(
+    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+) -> None:
+    told: list[Message] = []
+    mine = replace(settings, webhook_url="https://example.org/hook", windows_seconds=0)
+    now = datetime.now(UTC)
+    land([transaction(f"now-{n}", user_id="u1", event_time=now.isoformat()) for n in range(3)], "now.jsonl")
+    land([transaction(f"old-{n}", user_id="u2") for n in range(3)], "old.jsonl")
+    drain(spark, mine, Stages(), tell=told.append)
+    assert [(one.kind, one.title.split(":")[0]) for one in told] == [("alert", "user_id u1")]
+    drain(spark, mine, Stages(), tell=lambda message: pytest.fail("told again"))
 
 
 def test_of_more_cases_than_are_told_one_by_one_the_number_is_told(

@@ -120,3 +120,30 @@ def test_a_lake_that_was_never_streamed_is_named(spark: SparkSession, settings: 
     nowhere = Settings(**(vars(settings) | {"lake_root": str(tmp_path / "nowhere")}))
     with pytest.raises(UsageError, match=r"has no alerts\.alerts"):
         measure_detection(spark, nowhere, tmp_path / "labels")
+
+
+def test_orders_are_held_against_the_truth_of_their_payments_or_against_labels_of_their_own(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    write_labels(settings.local_path("truth", "labels"), "e0a-1,1,scripted", "e0a-2,0,", "e0a-3,0,", "e0a-4,1,testing")
+    storage.ensure_tables(spark, settings, ["silver.orders"])
+    of_order = {"product_id": "g", "quantity": 1, "amount": "1", "amount_numeric": Decimal(1), "created_date": NOW,
+                "status": "Pending", "event_ts": NOW, "source": "inbox"}  # fmt: skip
+    # Payment 3 has no order.
+    fill(spark, settings, "silver.orders", *(of_order | {"order_id": f"o0a-{n}"} for n in (1, 2, 4)))
+    fill(
+        spark, settings, "alerts.alerts",
+        *({"event_id": f"o0a-{n}", "rule": "streak", "watches": "orders"} for n in (1, 2)),
+        {"event_id": "o0a-4", "rule": "of a payment"},
+    )  # fmt: skip
+    found = measure_detection(spark, settings, watches="orders")
+    assert (found.watches, found.rules, found.missing, found.model_version) == ("orders", ["streak"], 0, None)
+    assert {row.scenario: (row.transactions, row.by_any_rule) for row in found.scenarios} == {
+        "scripted": (1, 1), "testing": (1, 0), "": (1, 1),
+    }  # fmt: skip
+    assert found.precision("streak") == 0.5
+    (tmp_path / "own.csv").write_text("event_id,is_fraud,scenario\no0a-2,1,x\no9,0,\n")
+    own = measure_detection(spark, settings, tmp_path / "own.csv", "orders")
+    assert (own.missing, own.precision("streak")) == (1, 1.0)
+    with pytest.raises(UsageError, match="Nothing is known of the truth of 'disputes'"):
+        measure_detection(spark, settings, watches="disputes")

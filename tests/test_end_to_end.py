@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ from lake.settings import Settings
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import measure_status
 from tests import planted
+from tests.receiver import Receiver, receiver
+
+__all__ = ["receiver"]  # a fixture
 
 pytestmark = pytest.mark.end_to_end
 
@@ -73,14 +77,22 @@ def wait_for(condition: Callable[[], bool], seconds: float = 240) -> bool:
 
 
 def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
-    spark: SparkSession, settings: Settings, land: Callable[..., Path], transaction: Callable[..., str]
+    spark: SparkSession,
+    settings: Settings,
+    land: Callable[..., Path],
+    transaction: Callable[..., str],
+    receiver: Receiver,
 ) -> None:
     land([transaction(f"e{n}", user_id=f"u{n % 3}") for n in range(30)], "first.jsonl")
     land(planted.PAYMENTS, "planted.jsonl")
-    first = 30 + len(planted.ACCEPTED_PAYMENTS)
+    # Of other cases, which are older, nobody is told.
+    now = datetime.now(UTC).isoformat()
+    land([transaction(f"now{n}", user_id="today", event_time=now) for n in range(3)], "now.jsonl")
+    first = 33 + len(planted.ACCEPTED_PAYMENTS)
     last = first + 5
     port = free_port()
-    stream = start(settings, "risklake", "stream", RISKLAKE_UPKEEP_MINUTES="1", RISKLAKE_METRICS_PORT=str(port))
+    set_up = {"RISKLAKE_UPKEEP_MINUTES": "1", "RISKLAKE_METRICS_PORT": str(port)}
+    stream = start(settings, "risklake", "stream", RISKLAKE_WEBHOOK_URL=receiver.address, **set_up)
     try:
         assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == first)
         dbt = start(settings, "dbt", "build", "--quiet", "--target-path", str(settings.local_path("dbt-target")),
@@ -98,16 +110,20 @@ def test_stream_dbt_and_sql_work_at_once_and_a_second_stream_is_refused(
         assert wait_for(lambda: storage.read(spark, settings, "features.user_5m").count() == last)
         # The stream looks after its tables meanwhile, and serves what it has counted.
         assert wait_for(lambda: "risklake_consistent 1.0" in metrics(port))
+        assert wait_for(lambda: len(receiver.received) > 0)
     finally:
         os.kill(stream.pid, signal.SIGTERM)
         output, _ = stream.communicate(timeout=60)
     assert stream.returncode == 0, output
     assert "Stopped." in output
     assert "care: " in output
+    assert [(one["kind"], one["title"].split(":")[0]) for one in receiver.received] == [
+        ("alert", "user_id today"), ("run", "stream finished"),
+    ]  # fmt: skip
     status = json.loads(run(settings, "risklake", "status", "--json"))
     assert status["consistent"] is True
     assert status["feeds"]["transactions"] == {
-        "lines": 35 + len(planted.PAYMENTS), "bronze": 35 + len(planted.PAYMENTS), "silver": last,
+        "lines": 38 + len(planted.PAYMENTS), "bronze": 38 + len(planted.PAYMENTS), "silver": last,
         "quarantined": len(planted.REFUSED_PAYMENTS), "duplicates": len(planted.REPEATED_PAYMENTS), "waiting": 0,
         "orphans": 0, "on_their_way": 0, "difference": 0,
     }  # fmt: skip

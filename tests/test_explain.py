@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from ml import models
 from ml.artifact import model_path, save_model
 from ml.features import FEATURES
 from risklake.dispositions import close
-from risklake.explain import Explanation, explain
+from risklake.explain import MART, Explanation, explain
 from risklake.explain_lines import ACCEPTED, OTHER_EVENT, OTHER_VERSION, QUARANTINED, REPEATED
 from risklake.explain_page import page
 from spark_jobs import pipeline
 from tests.alerts import alert, alert_table
 from tests.conftest import transaction_line
+from tests.lines_of_feeds import line
 from tests.rule_text import GOOD
 
 HOSTILE = "m<script>alert(1)</script>"
@@ -54,7 +56,8 @@ def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.Te
     burst = [transaction_line(f"e{n}", event_time=f"2026-01-05T10:0{n}:00Z", merchant_id=HOSTILE) for n in range(3)]
     before = transaction_line("before", event_time="2026-01-04T23:00:00Z")
     other = transaction_line("other", user_id="u2", event_time="2026-01-05T10:01:00Z")
-    lines = [before, other, *burst, burst[2], transaction_line("bad", amount="a lot")]
+    altered = transaction_line("e1", amount=999)
+    lines = [before, other, *burst, burst[2], transaction_line("bad", amount="a lot"), altered]
     land_lines(lines, settings.local_path("inbox", "transactions"), "a.jsonl")
     # An id that comes again after more than a week is another event.
     for name, day in (("b.jsonl", 25), ("c.jsonl", 5)):
@@ -62,6 +65,8 @@ def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.Te
         land_lines([again], settings.local_path("inbox", "transactions"), name)
         pipeline.run(spark, settings, continuous=False)
     land_lines([user_line("a"), user_line("b"), user_line("b")], settings.local_path("inbox", "users"), "u.jsonl")
+    orders = [line("orders", order_id=f"o{n}", created_date=f"2026-01-05T10:0{n}:00Z") for n in range(3)]
+    land_lines(orders, settings.local_path("inbox", "orders"), "o.jsonl")
     pipeline.run(spark, settings, continuous=False)
     close(spark, settings, "e2", "fraud", "called the holder")
     # An order of the same day may have the id of a payment.
@@ -70,7 +75,12 @@ def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.Te
     save_model(model_path(settings.local_path("models"), "logistic_regression", "2026-01-05"), model, {"name": "x"})
     report = {"promoted": "logistic_regression", "as_of": "2026-01-05"}
     settings.local_path("reports").mkdir(parents=True, exist_ok=True)
-    settings.local_path("reports", "latest.json").write_text(json.dumps(report), encoding="utf-8")
+    mart = spark.createDataFrame([("e2", date(2026, 1, 5), 3)], "event_id string, event_date date, alerts int")
+    mart.write.format("delta").save(settings.table_path(MART))
+    # The last training has promoted none.
+    for said in (report, {"promoted": None, "as_of": "2026-01-06"}):
+        name = f"model-{said['as_of']}.json"
+        settings.local_path("reports", name).write_text(json.dumps(said), encoding="utf-8")
     return settings
 
 
@@ -102,6 +112,7 @@ def test_a_flagged_event_is_explained_from_its_line_to_its_case(spark: SparkSess
     assert {one["rule"] for one in found.alerts} == {one["name"] for one in found.rules if one["fires"]}
     assert [case["entity_id"] for case in found.cases] == ["u1"]
     assert [one["label"] for one in found.dispositions] == ["fraud"]
+    assert found.mart == {"event_id": "e2", "event_date": "2026-01-05", "alerts": 3}
     [score] = found.models
     assert 0 < score["score"] < 1
     assert by("feature", score["parts"])["txn_count_5m"]["value"] == 3
@@ -110,9 +121,27 @@ def test_a_flagged_event_is_explained_from_its_line_to_its_case(spark: SparkSess
 def test_an_event_that_was_not_flagged_is_explained_as_well(spark: SparkSession, flagged: Settings) -> None:
     found = explain(spark, flagged, "other")
     assert (found.alerts, found.cases, found.score, found.decision) == ([], [], 0, "approve")
+    assert found.mart is None
     assert found.rules
     assert not any(rule["fires"] for rule in found.rules)
     assert [one["event_id"] for one in window(found, "24 hours")["events"]] == ["other"]
+
+
+def test_an_order_is_explained_with_what_the_rules_made_of_it(spark: SparkSession, flagged: Settings) -> None:
+    found = explain(spark, flagged, "o2")
+    assert (found.feed, found.decision, found.models, found.mart) == ("orders", "block", [], None)
+    assert found.order is not None
+    assert (found.order["status"], found.order["rules"]) == ("Fraud", ["same_product_in_a_row"])
+    assert by("name", found.features)["same_product_streak"]["value"] == 3
+    counts = {(one["key"], one["window"]): one["count"] for one in found.windows}
+    assert counts == {
+        ("user_id", "1 hour"): 3, ("user_id", "24 hours"): 3, ("product_id, quantity", "10 minutes"): 3,
+    }  # fmt: skip
+    assert [one["rule"] for one in found.alerts] == ["same_product_in_a_row"]
+    assert "What the rules made of the order" in page(found)
+    genuine = explain(spark, flagged, "o0").order
+    assert genuine is not None
+    assert genuine["status"] == "Genuine"
 
 
 def test_what_a_list_or_a_snooze_decides_is_explained(spark: SparkSession, flagged: Settings, tmp_path: Path) -> None:
@@ -145,6 +174,17 @@ def test_a_rejected_line_is_explained_by_its_place(spark: SparkSession, flagged:
     assert "a lot" not in line["text"]
     assert "a lot" in explain(spark, flagged, "transactions/a.jsonl:7", raw=True).lines[0]["text"]
     assert explain(spark, flagged, "transactions/a.jsonl:6").event == explain(spark, flagged, "e2").event
+
+
+def test_rejected_lines_are_explained_by_the_id_that_they_name(spark: SparkSession, flagged: Settings) -> None:
+    found = explain(spark, flagged, "bad")
+    assert found == replace(explain(spark, flagged, "transactions/a.jsonl:7"), asked="bad")
+    assert found.event is None
+    altered = explain(spark, flagged, "e1")
+    assert altered.event is not None
+    assert [(line["fate"], [one["code"] for one in line["reasons"]]) for line in altered.lines] == [
+        (ACCEPTED, []), (QUARANTINED, ["altered_duplicate"]),
+    ]  # fmt: skip
 
 
 def test_of_two_events_of_one_id_the_latest_is_explained_or_that_of_the_line(

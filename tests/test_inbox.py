@@ -75,10 +75,19 @@ def test_only_files_are_visible_and_links_to_files(tmp_path: Path) -> None:
 def test_what_no_stream_reads_is_named_in_letters_that_can_be_printed(tmp_path: Path) -> None:
     lake = load_settings({"lake_root": str(tmp_path)}, environment={})
     fill(lake.local_path("inbox", "transactions"))
+    lake.local_path("inbox", "transactions", "_SUCCESS").write_bytes(b"")
     names = [name.removeprefix("inbox/transactions/") for name in strangers(lake)]
-    assert {"pipe.jsonl", "folder.jsonl", "link-to-nothing.jsonl", "d.txt", "day=1", "b\ufffd.jsonl"} <= set(names)
+    assert {
+        "pipe.jsonl",
+        "folder.jsonl",
+        "link-to-nothing.jsonl",
+        "d.txt",
+        "day=1",
+        "b\ufffd.jsonl",
+        "_b.jsonl",
+    } <= set(names)
     assert "".join(names).encode("utf-8")
-    assert not {"a.jsonl", "link.jsonl", "_b.jsonl"} & set(names)
+    assert not {"a.jsonl", "link.jsonl", ".c.jsonl", "_SUCCESS"} & set(names)
 
 
 def test_the_stream_reads_every_name_once_and_passes_over_what_is_no_file(

@@ -60,3 +60,8 @@ def test_a_file_that_goes_while_the_inbox_is_looked_at_is_no_file(
     listed = {"transactions": [stays, stays.with_name("gone.jsonl")]}
     monkeypatch.setattr(inventory, "visible_files", lambda folder: listed.get(folder.name, []))
     assert [entry.source_file for entry in take_inventory(spark, settings).new] == [stays.name]
+
+
+def test_a_file_dated_beyond_the_years_that_python_knows_is_counted_all_the_same() -> None:
+    assert inventory._modified(3 * 10**20).year == 9999
+    assert inventory._modified(-(10**20)).year == 2

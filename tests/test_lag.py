@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 from lake import storage
 from lake.settings import Settings
 from spark_jobs import pipeline
-from spark_jobs.lag import NO_LAG, Lag, LagMeter, is_behind
+from spark_jobs.lag import NO_LAG, Lag, LagMeter, has_more, is_behind
 from spark_jobs.reconciliation import close_run, measure_status
 from spark_jobs.table_log import TableLog
 
@@ -90,6 +90,27 @@ def test_a_query_is_behind_while_rows_wait_for_it_or_are_being_worked_on(setting
     assert not behind()
 
 
+def test_a_table_has_more_when_it_has_a_commit_that_the_present_micro_batch_has_not_taken(settings: Settings) -> None:
+    def more() -> bool:
+        return has_more(settings, "silver_transactions", [TABLE])
+
+    assert more(), "not known"
+    commit(settings, 0)
+    commit(settings, 1, 10)
+    batch(settings, 0, 1, is_finished=False)
+    assert more()
+    batch(settings, 0, 2, is_finished=False)
+    assert not more()
+    commit(settings, 2, 10)
+    assert more()
+    # Of a commit that was taken in part there is more.
+    offsets = settings.local_path("checkpoints", "silver_transactions", "offsets", "1")
+    offsets.write_text('v1\n{}\n{"reservoirVersion":3,"index":0,"isStartingVersion":false}')
+    assert more()
+    offsets.write_text("")
+    assert more(), "not readable"
+
+
 def test_a_look_at_a_query_that_has_taken_all_does_not_grow_with_the_log(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,6 +123,7 @@ def test_a_look_at_a_query_that_has_taken_all_does_not_grow_with_the_log(
 
     monkeypatch.setattr(TableLog, "latest", listed)
     assert not is_behind(settings, "silver_transactions", [TABLE])
+    assert not has_more(settings, "silver_transactions", [TABLE])
 
 
 def test_what_cannot_be_read_explains_nothing(settings: Settings) -> None:

@@ -43,6 +43,7 @@ def start(spark: SparkSession, settings: Settings) -> Iterator[Start]:
         return done, started[-1]
 
     yield stream
+    storage.end_rest(started)
     for query in started:
         query.stop()
 
@@ -79,3 +80,27 @@ def test_it_does_not_wait_for_ever(start: Start, monkeypatch: pytest.MonkeyPatch
     start("follows", rank=1, is_behind=lambda: True)
     done, _ = start("leads", rank=0, leads=True)
     assert wait_for(lambda: len(done) > 2)
+
+
+def test_one_that_follows_rests_until_its_table_has_more_and_is_not_waited_for(start: Start) -> None:
+    more = threading.Event()
+    rested, _ = start("follows", rank=1, is_behind=lambda: True, has_more=more.is_set)
+    assert wait_for(lambda: len(rested) == 1)
+    done, _ = start("leads", rank=0, leads=True)
+    assert wait_for(lambda: len(done) > 2)
+    assert rested == [0]
+    more.set()
+    assert wait_for(lambda: len(rested) > 2)
+    done.clear()
+    time.sleep(1)
+    assert len(done) <= 1, "what it has still to take is waited for"
+
+
+def test_a_rest_ends_by_itself_and_when_the_streams_are_to_stop(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    done, query = start("follows", rank=1, has_more=lambda: False)
+    assert wait_for(lambda: len(done) == 1)
+    storage.end_rest([query])
+    assert wait_for(lambda: len(done) > 2)
+    monkeypatch.setattr(streams, "LONGEST_REST_SECONDS", 0.2)
+    others, _ = start("other", rank=1, has_more=lambda: False)
+    assert wait_for(lambda: len(others) > 2)

@@ -66,10 +66,11 @@ def streak(order: Order, own: Sequence[Order]) -> list[Order]:
 
 
 def run(user_id: str, users: set[str]) -> int:
-    found = {int(match[0]) for user in users if (match := re.search(r"\d+$", user))}
     match = re.search(r"\d+$", user_id)
     if not match:
         return 1
+    series = user_id.removesuffix(match[0])
+    found = {int(other[2]) for user in users if (other := re.fullmatch(r"(.*?)(\d+)", user)) and other[1] == series}
     low = high = int(match[0])
     while low - 1 in found:
         low -= 1
@@ -89,7 +90,7 @@ def compute(spark: SparkSession, given_orders: Sequence[Order]) -> dict[str, Row
 
 
 steps = st.sampled_from([0.0, 1.0, 30.0, 10 * MINUTE - 1, 10 * MINUTE, HOUR - 1, HOUR, 24 * HOUR - 1, 24 * HOUR])
-users = st.sampled_from(["u7", "u8", "u9", "u11", "u012", "guest"])
+users = st.sampled_from(["u7", "u8", "u9", "u11", "u012", "v8", "v9", "guest"])
 made = st.lists(
     st.tuples(
         steps, users, st.sampled_from(["p1", "p1", "p2"]), st.sampled_from([1, 2]), st.sampled_from(["ID", "US"])
@@ -125,10 +126,10 @@ def test_another_product_between_ends_a_streak_and_a_day_forgets_it(spark: Spark
 
 
 def test_numbers_that_follow_each_other_are_a_run_and_others_are_not(spark: SparkSession) -> None:
-    ids = ["u100", "u101", "u102", "u104", "guest"]
+    ids = ["u100", "u101", "u102", "u104", "guest", "9fa103", "app-104", "12345678901234567899"]
     found = compute(spark, [Order(user, user, float(n), quantity=5) for n, user in enumerate(ids)])
-    assert [found[user]["user_number_run_10m"] for user in ids] == [1, 2, 3, 1, 1]
-    assert [found[user]["equal_orders_users_10m"] for user in ids] == [1, 2, 3, 4, 5]
+    assert [found[user]["user_number_run_10m"] for user in ids] == [1, 2, 3, 1, 1, 1, 1, 1]
+    assert [found[user]["equal_orders_users_10m"] for user in ids] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_around_new_orders_lies_all_that_they_change_and_depend_on(spark: SparkSession) -> None:

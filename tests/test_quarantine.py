@@ -183,6 +183,9 @@ def test_a_file_of_another_form_or_of_unknown_lines_is_refused_and_nothing_is_la
         file.write_text(text + "\n", encoding="utf-8")
         with pytest.raises(InputError, match=words):
             replay(spark, quarantined, file)
+    file.write_bytes('{"id": "transactions/a.jsonl:1", "line": "ü"}'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"mend.jsonl is no text in UTF-8 \(byte 43\)"):
+        replay(spark, quarantined, file)
     with pytest.raises(UsageError, match="There is no file"):
         replay(spark, quarantined, tmp_path / "nowhere.jsonl")
     assert not storage.exists(spark, quarantined, "monitoring.releases")

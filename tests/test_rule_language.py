@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType
 
 from lake.errors import RuleError
 from spark_jobs.rules.columns import column
@@ -162,6 +163,26 @@ def test_arithmetic_without_a_result_is_a_missing_value_and_no_failure(rows: Dat
     of_zero = {row["c0"] for row in found.collect() if row["count"] == 0}
     assert of_zero == {None}
     assert {row["c2"] for row in found.collect() if row["count"] == 3} == {None}
+
+
+def test_no_null_that_may_be_written_makes_a_condition_fail(rows: DataFrame) -> None:
+    texts = [
+        "case when null then true else is_new end", "case when (null) then true else is_new end", "null and null",
+        "null or is_new", "not null", "if(null, true, is_new)", "(null) is true", "null is null", "null is not null",
+        "case when is_new then null end", "case when is_new then null end is null", "coalesce(null, is_new)",
+        "coalesce(null, null) is null", "nullif(null, 3) > 1", "abs(null) > 1", "null + null > 1", "-null > 1",
+        "greatest(null, null) > 1", "round(null) > 1", "hour(null) > 1", "lower(null) = 'a'", "null like 'a'",
+        "(case when is_new then null end) and is_new", "case when coalesce(null, null) then true else is_new end",
+        "case when case when is_new then null end then true else false end",
+        "null in (1)", "null between 1 and 2", "length(null) > 1", "null",
+    ]  # fmt: skip
+    taken = []
+    for text in texts:
+        with suppress(RuleError):
+            taken.append((text, parsed(text, KNOWN)))
+    assert taken
+    for text, condition in taken:
+        assert rows.select(column(condition).alias("found")).schema["found"].dataType == BooleanType(), text
 
 
 def test_no_number_that_may_be_written_makes_a_comparison_fail(rows: DataFrame) -> None:

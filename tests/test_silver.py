@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -9,10 +10,12 @@ import pytest
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
+from lake.feed import Field, Kind
 from lake.feed_tables import bronze_table
-from lake.feeds import DISPUTES, TRANSACTIONS
+from lake.feeds import DISPUTES, ORDERS, TRANSACTIONS
 from spark_jobs.reasons import OF_FIELDS, OF_LINES, reasons
 from spark_jobs.verdicts import quarantine_rows
+from tests.lines_of_feeds import line as of_feed
 from tests.silver_lines import ARRIVED, DISPUTE, KEY, bronze_rows, line, typed, without
 from tests.tokens import python_token
 
@@ -21,12 +24,18 @@ BAD: dict[str, tuple[str | None, list[tuple[str, str | None]]]] = {
     "a truncated line": (line()[:-20], [("malformed_json", None)]),
     "two objects on a line": (line() + line(), [("malformed_json", None)]),
     "two objects with a comma": (line() + "," + line(), [("malformed_json", None)]),
+    "two arrays": (line() + "],[" + line(), [("malformed_json", None)]),
+    "the last line of an array": (line() + "]", [("malformed_json", None)]),
+    "two lines of an array": (line() + "][" + line() + ",", [("malformed_json", None)]),
     "words after the object": (line() + " x", [("malformed_json", None)]),
+    "a thousand levels": (line(status="deep").replace('"deep"', "[" * 1000 + "]" * 1000), [("malformed_json", None)]),
+    "nine hundred levels": (line(status="deep").replace('"deep"', "[" * 900 + "]" * 900), [("not_text", "status")]),
     "a null byte": (line().replace("u1", "u\x001"), [("malformed_json", None)]),
     "a key twice": ('{"event_id": "a", "event_id": "b"}', [("malformed_json", None)]),
     "not a number": (line().replace("10.5", "NaN"), [("malformed_json", None)]),
     "an empty line": ("", [("empty_line", None)]),
     "a blank line": ("   ", [("empty_line", None)]),
+    "a blank line of Windows": (" \t\r", [("empty_line", None)]),
     "a line of another shape": ('["event_id", "e1"]', [("not_an_object", None)]),
     "a bare text": ('"e1"', [("not_an_object", None)]),
     "csv": ("e1,u1,m1,10.5,EUR", [("malformed_json", None)]),
@@ -163,3 +172,27 @@ def test_a_dispute_is_typed_and_may_be_reported_after_its_arrival(spark: SparkSe
     ).collect()
     assert row["faults"] == []
     assert row["event_date"] == datetime(2026, 2, 1).date()
+
+
+def test_a_field_that_is_declared_later_leaves_the_content_of_lines_without_it_as_it_was(spark: SparkSession) -> None:
+    later = (
+        Field("tier", Kind.TEXT, "Later", required=False),
+        Field("app", Kind.TEXT, "Later", required=False, default="web"),
+        Field("booked_at", Kind.TIME, "Later", required=False, falls_back_on="event_time"),
+    )
+    wider = replace(TRANSACTIONS, fields=(*later, *TRANSACTIONS.fields))
+    lines = [line(), line(device_id="x"), line(payment_method_id="x"), line(loyalty="x"), line(status="x")]
+    rows = bronze_rows(spark, [*lines])
+    before, after = (
+        [row["content_hash"] for row in typed(rows, feed).orderBy("line_number").collect()]
+        for feed in (TRANSACTIONS, wider)
+    )
+    assert before == after
+    assert len(set(before)) == len(lines)
+
+
+def test_an_order_may_be_as_old_as_any_event(spark: SparkSession) -> None:
+    dates = ["05.01.1926", "31.12.1999", "2000-01-01"]
+    rows = bronze_rows(spark, [of_feed("orders", created_date=one) for one in dates], ORDERS)
+    codes = [[one["code"] for one in row["faults"]] for row in typed(rows, ORDERS).orderBy("line_number").collect()]
+    assert codes == [["time_too_old"], ["time_too_old"], []]

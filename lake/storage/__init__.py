@@ -6,6 +6,7 @@ from lake.storage.file_system import as_glob, empty_files, make_folder, qualifie
 from lake.storage.pools import BESIDE, in_pool
 from lake.storage.streams import (
     checkpoint,
+    end_rest,
     read_stream,
     require_matching_checkpoint,
     stream_batches,
@@ -42,6 +43,7 @@ __all__ = [
     "delete_matching",
     "delete_where",
     "empty_files",
+    "end_rest",
     "ensure_tables",
     "exists",
     "has_old_files",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,9 @@ MOST_BYTES = 64 * 2**20
 # Beside streams that wait for their turn; a great file of users would otherwise hold up payments for minutes.
 MOST_BYTES_OF_A_TURN = 8 * 2**20
 
-# The stream that leads the line waits at most so long for those that follow.
+# The stream that leads the line waits at most so long for those that follow, and each of these for more to do.
 LONGEST_WAIT_SECONDS = 30.0
+LONGEST_REST_SECONDS = 10.0
 _LOOK_SECONDS = 0.05
 
 Write = Callable[[DataFrame, int], None]
@@ -79,6 +80,7 @@ def stream_batches(
     continuous: bool,
     has_little: Asked = lambda: True,
     is_behind: Asked = lambda: False,
+    has_more: Asked | None = None,
     leads: bool = False,
     rank: int = 0,
     every_seconds: float | None = None,
@@ -88,14 +90,16 @@ def stream_batches(
     There, expressions are interpreted where a query `has_little` to do, and else code is generated for them: a drain
     asks once, before it starts, and a stream that runs on at each micro-batch. Streams that run on write in turns;
     where several wait, the one of the highest `rank` comes first, and those of a negative rank take turns apart from
-    the others. One that `leads` the line goes on when no stream of a higher rank `is_behind` its table any more.
+    the others. One that `leads` the line goes on when no stream of a higher rank `is_behind` its table any more. One
+    that can say cheaply whether its table `has_more` than it has taken rests until then after each micro-batch.
     Between two looks for rows lie `every_seconds`, by default `trigger_seconds`.
     """
     place = checkpoint(settings, query)
+    rest = _Rest(has_more or (lambda: True))
     if continuous:
         partitions = _partitions(rows.sparkSession, rank)
         write = _in_turn(_as_it_suits(write, has_little, partitions), rank)
-        write = _then_wait(write, settings, rank) if leads else write
+        write = _then_wait(write, settings, rank) if leads else rest.after(write)
     writer = rows.writeStream.foreachBatch(write).queryName(query).option("checkpointLocation", place)
     with ExitStack() as starting:
         if continuous:
@@ -106,17 +110,56 @@ def stream_batches(
             writer, settings.trigger_seconds if every_seconds is None else every_seconds, continuous
         ).start()
     if continuous:
-        _RUNNING[place] = _Following(started, rank, is_behind)
+        _RUNNING[place] = _Following(started, rank, is_behind, rest)
     return started
+
+
+def end_rest(queries: Iterable[StreamingQuery]) -> None:
+    """Have the streams that rest after a micro-batch note it and go on, now and from now on."""
+    wanted = {query.id for query in queries}
+    for one in list(_RUNNING.values()):
+        if one.query.id in wanted:
+            one.rest.is_over.set()
+
+
+@dataclass
+class _Rest:
+    """After a micro-batch a stream rests until its table `has_more`, and notes it as done then, or some seconds later.
+
+    Otherwise Spark would ask Delta for more many times a second, and each time all of the log is listed: with an hour
+    of micro-batches in it, and six streams of a line that ask, that took a core.
+    """
+
+    has_more: Asked
+    is_on: bool = False
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def after(self, write: Write) -> Write:
+        """The same, with a rest behind it."""
+
+        def write_and_rest(batch: DataFrame, batch_id: int) -> None:
+            write(batch, batch_id)
+            self.is_on = True
+            deadline = time.monotonic() + LONGEST_REST_SECONDS
+            while not self.is_over.is_set() and not self.has_more() and time.monotonic() < deadline:
+                self.is_over.wait(_LOOK_SECONDS)
+            self.is_on = False
+
+        return write_and_rest
 
 
 @dataclass(frozen=True)
 class _Following:
-    """A query that runs on, and whether rows wait for it or are being worked on."""
+    """A query that runs on, whether rows wait for it or are being worked on, and its rest."""
 
     query: StreamingQuery
     rank: int
     is_behind: Asked
+    rest: _Rest
+
+    def has_work(self) -> bool:
+        """Whether rows wait for it or are being worked on; what it rests after is done, though not noted yet."""
+        return self.query.isActive and (self.rest.has_more() if self.rest.is_on else self.is_behind())
 
 
 # Of this program, by the places of their checkpoints.
@@ -140,9 +183,9 @@ def _then_wait(write: Write, settings: Settings, rank: int) -> Write:
 
 
 def _are_behind(settings: Settings, rank: int) -> bool:
-    """Whether a stream of this lake and a higher rank is behind, of those that run in this program."""
+    """Whether a stream of this lake and a higher rank has work to do, of those that run in this program."""
     of_lake = [one for place, one in list(_RUNNING.items()) if place.startswith(checkpoint(settings, ""))]
-    return any(one.rank > rank and one.query.isActive and one.is_behind() for one in of_lake)
+    return any(one.rank > rank and one.has_work() for one in of_lake)
 
 
 def _in_turn(write: Write, rank: int) -> Write:

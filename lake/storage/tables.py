@@ -204,7 +204,10 @@ def _create(spark: SparkSession, settings: Settings, table: Table) -> None:
     builder = builder.addColumns(table.schema).comment(f"{table.meaning}. Grain: {table.grain}")
     if table.partition_by:
         builder = builder.partitionedBy(*table.partition_by)
-    for key, value in table.delta_properties.items():
+    # Each micro-batch is a commit, of which Delta would keep a month. A stream that is behind for longer than this may
+    # be lost anyway: by then the files that compaction has replaced are gone.
+    kept = {"delta.logRetentionDuration": f"interval {settings.keep_old_files_hours} hours"}
+    for key, value in (kept | table.delta_properties).items():
         builder = builder.property(key, value)
     builder.execute()
 

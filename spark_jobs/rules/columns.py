@@ -80,9 +80,10 @@ def _case(node: exp.Expr) -> Column:
     branches = node.args["ifs"] if isinstance(node, exp.Case) else [node]
     last = node.args.get("default") if isinstance(node, exp.Case) else node.args.get("false")
     first, *others = branches
-    chosen = F.when(_built(first.this), _built(first.args["true"]))
+    # A null is of no type, which Spark takes for a truth everywhere but here.
+    chosen = F.when(_built(first.this).cast("boolean"), _built(first.args["true"]))
     for branch in others:
-        chosen = chosen.when(_built(branch.this), _built(branch.args["true"]))
+        chosen = chosen.when(_built(branch.this).cast("boolean"), _built(branch.args["true"]))
     return chosen.otherwise(_built(last)) if last is not None else chosen
 
 
