@@ -25,6 +25,7 @@ from lake.storage import streams as table_streams
 from lake.storage import tables
 from spark_jobs import pipeline
 from spark_jobs.reconciliation import Status, measure_status
+from spark_jobs.streams import stream_error
 
 START = datetime(2026, 1, 5, 10, tzinfo=UTC)
 
@@ -195,7 +196,8 @@ def test_a_stream_that_fails_says_its_cause_and_no_line_of_code() -> None:
         "java.lang.OutOfMemoryError: heap",
         "\tat a.Errors.try(E:8)",
     ]
-    assert pipeline._cause(StreamingQueryException("\n".join(said))) == "java.lang.OutOfMemoryError: heap"
+    error = stream_error("silver_users", StreamingQueryException("\n".join(said)))
+    assert str(error) == "The stream silver_users stopped: java.lang.OutOfMemoryError: heap"
 
 
 def test_a_lost_checkpoint_is_refused_with_the_way_out(
