@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 _MOST_PARTS = 8
 _MOST_EVENTS = 10
-_SHOWN_OF_EVENTS = ("seconds_before", "event_id", "amount", "amount_numeric", "currency", "country", "merchant_id",
-                    "product_id", "quantity", "channel", "status")  # fmt: skip
+_SHOWN_OF_EVENTS = ("seconds_before", "event_id", "user_id", "amount", "amount_numeric", "currency", "country",
+                    "merchant_id", "product_id", "quantity", "channel", "status")  # fmt: skip
 
 
 def explain(
@@ -83,7 +83,9 @@ def _show_windows(found: Explanation) -> None:
         windows = [window for window in found.windows if window["key"] == key]
         counts = ", ".join(f"{window['count']:,} in {window['window']}" for window in windows)
         inside = windows[-1]["events"][:_MOST_EVENTS]
-        names = [name for name in _SHOWN_OF_EVENTS if any(one.get(name) is not None for one in inside)]
+        # What is the same in all of them stands above.
+        shown = [name for name in _SHOWN_OF_EVENTS if name not in key.split(", ")]
+        names = [name for name in shown if any(one.get(name) is not None for one in inside)]
         rows = [(_shortest(one, windows), *(one[name] for name in names)) for one in inside]
         _table(f"Events of the same {key}: {counts}", ("inside", *names), rows=rows)
 

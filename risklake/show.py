@@ -109,12 +109,12 @@ def show_report(report: dict[str, Any], settings: Settings) -> None:
 
 def show_detection(found: Detection) -> None:
     """What is caught of each attack, and the price of it: alerts on honest events."""
+    has_model = found.watches == "transactions"
     table = Table(
         "attack",
-        _right("payments" if found.watches == "transactions" else found.watches),
+        _right("payments" if has_model else found.watches),
         _right("any rule"),
-        _right("scored"),
-        _right("model"),
+        *((_right("scored"), _right("model")) if has_model else ()),
         "mostly by",
         title=f"What is caught: base rate {found.base_rate:.4f}",
         title_justify="left",
@@ -127,14 +127,13 @@ def show_detection(found: Detection) -> None:
             row.scenario or "(honest)",
             f"{row.transactions:,}",
             _share(row.by_any_rule, row.transactions),
-            f"{row.scored:,}",
-            _share(row.by_model, row.scored),
+            *((f"{row.scored:,}", _share(row.by_model, row.scored)) if has_model else ()),
             "\n".join(f"{rule} {row.by_rule[rule]:,}" for rule in row.most_by(_RULES_SHOWN)),
         )
     console.print(table)
     if found.rules:
         console.print(_by_rule(found))
-    if found.watches == "transactions":
+    if has_model:
         model = f"{_figure(found.model_precision)} ({found.model_version})" if found.model_version else "no scores yet"
         words = f"Precision of the model's riskiest 1 % of what it scored: {model}"
         console.print(words, highlight=False, soft_wrap=True)
