@@ -104,3 +104,16 @@ def test_a_rest_ends_by_itself_and_when_the_streams_are_to_stop(start: Start, mo
     monkeypatch.setattr(streams, "LONGEST_REST_SECONDS", 0.2)
     others, _ = start("other", rank=1, has_more=lambda: False)
     assert wait_for(lambda: len(others) > 2)
+
+
+def test_a_kill_within_the_first_write_of_a_checkpoint_keeps_no_stream_from_starting(
+    start: Start, settings: Settings
+) -> None:
+    for folder in ("offsets", "commits"):
+        torn = settings.local_path("checkpoints", "torn", folder)
+        torn.mkdir(parents=True)
+        for name in (".0.e007c046.tmp", "..0.e007c046.tmp.crc"):
+            (torn / name).write_bytes(b"")
+    done, query = start("torn", rank=1)
+    assert wait_for(lambda: len(done) > 0 or not query.isActive)
+    assert query.exception() is None

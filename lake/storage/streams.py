@@ -95,6 +95,8 @@ def stream_batches(
     Between two looks for rows lie `every_seconds`, by default `trigger_seconds`.
     """
     place = checkpoint(settings, query)
+    if settings.is_local:
+        _clear_torn_files(Path(place))
     rest = _Rest(has_more or (lambda: True))
     if continuous:
         partitions = _partitions(rows.sparkSession, rank)
@@ -112,6 +114,16 @@ def stream_batches(
     if continuous:
         _RUNNING[place] = _Following(started, rank, is_behind, rest)
     return started
+
+
+def _clear_torn_files(place: Path) -> None:
+    """Take half-written files out of a checkpoint, which nobody reads.
+
+    A kill within the first write leaves one, and Spark starts no query whose checkpoint holds files but no micro-batch.
+    """
+    for folder in ("offsets", "commits"):
+        for file in (place / folder).glob(".*.tmp*"):
+            file.unlink(missing_ok=True)
 
 
 def end_rest(queries: Iterable[StreamingQuery]) -> None:
