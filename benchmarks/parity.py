@@ -13,13 +13,13 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,15 +68,24 @@ def main(
     """Stream payments in random orders, and compare all features with their recomputation."""
     stages, place = Stages(), place_of(folder, "parity")
     results: list[Result] = []
-    with stages.stage("orders", "orders", total=orders) as update:
-        for first in range(seed, seed + orders, of_lake):
-            seeds = range(first, min(first + of_lake, seed + orders))
-            results.append(
-                run(place / str(first), events=events, seeds=seeds, done=lambda seed_done: update(seed_done - seed + 1))
-            )
-            if not results[-1].differing:
-                shutil.rmtree(place / str(first))
-    figures = {
+    try:
+        with stages.stage("orders", "orders", total=orders) as update:
+            for first in range(seed, seed + orders, of_lake):
+                seeds = range(first, min(first + of_lake, seed + orders))
+                results.append(
+                    run(place / str(first), events=events, seeds=seeds, done=lambda last: update(last - seed + 1))
+                )
+                if not results[-1].differing:
+                    shutil.rmtree(place / str(first))
+    finally:
+        # Also where a later lake came to no end.
+        tell(_figures(results, events), out, details={"results": [asdict(one) for one in results]})
+    if any(one.differing for one in results):
+        raise HarnessError(f"features differ from what silver says: the lakes lie in {place}")
+
+
+def _figures(results: Sequence[Result], events: int) -> dict[str, Any]:
+    return {
         "date": today(),
         "orders": sum(one.orders for one in results),
         "lakes": len(results),
@@ -85,9 +94,6 @@ def main(
         "compared": sum(one.compared for one in results),
         "differing": sum(one.differing for one in results),
     }
-    tell(figures, out, details={"results": [asdict(one) for one in results]})
-    if figures["differing"]:
-        raise HarnessError(f"features differ from what silver says: the lakes lie in {place}")
 
 
 def run(place: Path, *, events: int, seeds: range, done: Callable[[int], None] = lambda seed: None) -> Result:
@@ -106,6 +112,7 @@ def run(place: Path, *, events: int, seeds: range, done: Callable[[int], None] =
             for number, (feed, lines) in enumerate(delivered):
                 land_lines(lines, lake / "inbox" / feed, f"{feed}-{seed}-{number:05}.jsonl")
                 time.sleep(random.random() * _LONGEST_PAUSE_S)
+                streaming.require_running()
                 if number in killed_after:
                     streaming.kill()
             files, kills = files + len(delivered), kills + len(killed_after)
@@ -175,6 +182,11 @@ class _Streaming:
     def __init__(self, stack: ExitStack, place: Path, lake: Path) -> None:
         self._stack, self._place, self._lake, self._starts = stack, place, lake, 0
         self.program = self._start()
+
+    def require_running(self) -> None:
+        """Raise `HarnessError` if it has ended by itself: nothing would be killed or streamed from then on."""
+        if self.program.process.poll() is not None:
+            raise HarnessError(f"The stream ended: {self.program.ending().last_line}")
 
     def kill(self) -> None:
         self.program.kill()

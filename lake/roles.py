@@ -13,16 +13,17 @@ from lake.session import quoted
 from lake.settings import Settings
 
 FOLDER = Path(__file__).with_name("views")
-_VIEW = "create or replace view "
+_VIEW, _NOTHING = "create or replace view ", "nothing"
 ROLES = tuple(sorted(file.stem for file in FOLDER.glob("*.sql")))
 
 
 def view_statements(role: str) -> Iterator[tuple[list[str], str]]:
-    """Each view of a role, and what they use: the tables that it needs, and the statement that makes it."""
+    """Each view of a role, and each function that they use: what tables it needs, and the statement that makes it."""
     for part in (FOLDER / f"{role}.sql").read_text(encoding="utf-8").split(";"):
         needs = re.search(r"^-- needs: (.+)$", part, re.MULTILINE)
         if needs:
-            yield [name.strip() for name in needs[1].split(",")], part[needs.end() :].strip()
+            names = [name.strip() for name in needs[1].split(",")]
+            yield [name for name in names if name != _NOTHING], part[needs.end() :].strip()
 
 
 def role_statements(spark: SparkSession, settings: Settings, role: str) -> list[str]:

@@ -19,15 +19,15 @@ from lake import storage
 from lake.catalog import ALERTS, SCORES
 from lake.errors import UsageError
 from lake.feed_tables import silver_table
-from lake.feeds import ORDERS, TRANSACTIONS
+from lake.feeds import FEEDS, ORDERS, TRANSACTIONS
 from lake.settings import Settings
 from risklake.labelled import label_columns
 from spark_jobs.rules.evaluate import OPEN
+from spark_jobs.rules.watched import JUDGED
 
 # The model may raise as many alerts as this share of the transactions that it scored.
 ALERT_SHARE = 0.01
 HONEST = ""
-_FEEDS = {feed.name: feed for feed in (TRANSACTIONS, ORDERS)}
 _LABELS = ("event_id", "is_fraud", "scenario")
 
 
@@ -105,14 +105,15 @@ def measure_detection(
     inbox: of an order that is the truth of its payment. An alert counts while it is open. Raises `UsageError` where
     there is no truth, or no alerts yet, and for another feed, and `InputError` for a file that is no label file.
     """
-    if watches not in _FEEDS:
-        raise UsageError(f"Nothing is known of the truth of {watches!r}; it is of {' or '.join(_FEEDS)}")
+    if watches not in JUDGED:
+        raise UsageError(f"Nothing is known of the truth of {watches!r}; it is of {' or '.join(JUDGED)}")
+    feed = FEEDS[watches]
     files = _label_files(settings, labels)
     tables = set(storage.tables_on_disk(spark, settings))
-    silver = silver_table(_FEEDS[watches]).name
+    silver = silver_table(feed).name
     if absent := sorted({silver, ALERTS.name} - tables):
         raise UsageError(f"The lake {settings.lake_root} has no {absent[0]}. Run `risklake stream --once`")
-    known = storage.read(spark, settings, silver).select(F.col(_FEEDS[watches].key).alias("event_id"))
+    known = storage.read(spark, settings, silver).select(F.col(feed.key).alias("event_id"))
     truth = _truth(_labels(spark, files))
     if watches == ORDERS.name and labels is None:
         # Not every payment has an order.

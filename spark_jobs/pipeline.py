@@ -200,7 +200,6 @@ class _Running:
                 raise stream_error(query.name or "", failure) from failure
 
     def stop(self) -> None:
-        storage.end_rest(self.queries.values())
         for query in self.queries.values():
             _finish_batch(query)
             query.stop()

@@ -39,9 +39,19 @@ Observe = Callable[[Row], None]
 _log = logging.getLogger(__name__)
 
 
-def row_of(progress: Mapping[str, Any], backlog: Backlog | None = None) -> Row:
-    """The row of `monitoring.streams` for a progress event (Spark's JSON, as a dict)."""
+def row_of(progress: Mapping[str, Any], backlog: Backlog | None = None, rested_ms: int = 0) -> Row:
+    """The row of `monitoring.streams` for a progress event (Spark's JSON, as a dict).
+
+    For so many milliseconds the stream has rested at the end of the micro-batch (`lake.storage.rests`); Spark takes
+    that for work.
+    """
     durations = progress.get("durationMs") or {}
+    worked = {
+        name: max(durations[name] - rested_ms, 0) for name in ("triggerExecution", "addBatch") if name in durations
+    }
+    rate = progress.get("processedRowsPerSecond")
+    if rested_ms and rate and worked.get("triggerExecution"):
+        rate *= durations["triggerExecution"] / worked["triggerExecution"]
     state = progress.get("stateOperators") or []
     watermark = (progress.get("eventTime") or {}).get("watermark")
     began = datetime.fromisoformat(progress["timestamp"])
@@ -54,9 +64,9 @@ def row_of(progress: Mapping[str, Any], backlog: Backlog | None = None) -> Row:
         batch_id=progress["batchId"],
         input_rows=progress.get("numInputRows") or 0,
         input_rows_per_s=progress.get("inputRowsPerSecond"),
-        processed_rows_per_s=progress.get("processedRowsPerSecond"),
-        trigger_ms=durations.get("triggerExecution"),
-        add_batch_ms=durations.get("addBatch"),
+        processed_rows_per_s=rate,
+        trigger_ms=worked.get("triggerExecution"),
+        add_batch_ms=worked.get("addBatch"),
         durations_ms=dict(durations),
         state_rows=sum(operator["numRowsTotal"] for operator in state) if state else None,
         state_bytes=sum(operator["memoryUsedBytes"] for operator in state) if state else None,
@@ -177,7 +187,8 @@ class StreamMetrics(StreamingQueryListener):
             row = quiet_row(query, run_id, query_id, datetime.fromisoformat(text))
         else:
             progress = json.loads(text)
-            row = row_of(progress, self._backlogs.after(progress))
+            rested = storage.rested_ms(progress["id"], progress["batchId"])
+            row = row_of(progress, self._backlogs.after(progress), rested)
         if row["input_rows"]:
             self._quiet_from[run_id] = row["at"] + timedelta(seconds=QUIET_SECONDS)
             self._rows.append(row)

@@ -59,7 +59,11 @@ class Job(Protocol):
 
 
 def stream_error(name: str, failure: StreamingQueryException) -> StreamError:
-    """What is said of a stream that has failed: the innermost cause, in one line."""
+    """What is said of a stream that has failed: the innermost cause, in one line.
+
+    Where no Java exception is named, Spark's own words come first, and the plan of the stream last.
+    """
     lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
     causes = [line for line in lines if ("Error" in line or "Exception" in line) and not line.startswith("at ")]
-    return StreamError(f"The stream {name} stopped: {(causes or lines or ['unknown cause'])[-1]}")
+    said = causes[-1] if causes else lines[0].rpartition("terminated with exception: ")[2] if lines else "unknown cause"
+    return StreamError(f"The stream {name} stopped: {said}")

@@ -32,6 +32,7 @@ from tests.conftest import transaction_line
 from tests.lines_of_feeds import line
 from tests.rule_text import GOOD
 
+_JOBS = ("bronze", "silver", "features", "alerts")
 HOSTILE = "m<script>alert(1)</script>"
 
 
@@ -63,11 +64,11 @@ def flagged(spark: SparkSession, empty_tables: Path, tmp_path_factory: pytest.Te
     for name, day in (("b.jsonl", 25), ("c.jsonl", 5)):
         again = transaction_line("twice", user_id="u9", event_time=f"2026-01-{day:02}T10:00:00Z")
         land_lines([again], settings.local_path("inbox", "transactions"), name)
-        pipeline.run(spark, settings, continuous=False)
+        pipeline.run(spark, settings, continuous=False, jobs=_JOBS)
     land_lines([user_line("a"), user_line("b"), user_line("b")], settings.local_path("inbox", "users"), "u.jsonl")
     orders = [line("orders", order_id=f"o{n}", created_date=f"2026-01-05T10:0{n}:00Z") for n in range(3)]
     land_lines(orders, settings.local_path("inbox", "orders"), "o.jsonl")
-    pipeline.run(spark, settings, continuous=False)
+    pipeline.run(spark, settings, continuous=False, jobs=_JOBS)
     close(spark, settings, "e2", "fraud", "called the holder")
     # An order of the same day may have the id of a payment.
     of_order = [alert(event_id, 0.0, "of an order", watches="orders") for event_id in ("e2", "other")]

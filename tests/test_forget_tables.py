@@ -56,11 +56,15 @@ def test_a_distinctive_id_goes_from_any_text_and_stays_in_other_ids(spark: Spark
     assert (row["event_id"], row["case_id"], row["note"]) == ("u1", "u1", "TOKEN called, u12 did not")
 
 
-def test_an_orphan_and_a_duplicate_lose_the_user_where_they_mean_one(spark: SparkSession, settings: Settings) -> None:
+def test_orphans_duplicates_and_rejected_lines_lose_the_user_where_they_mean_one(
+    spark: SparkSession, settings: Settings
+) -> None:
     missing = [[("user_id", "42"), ("merchant_id", "42")], [("merchant_id", "42")]]
     orphans = [("orders", "42.jsonl", n, "42", 1, one, "waiting", AT, AT.date()) for n, one in enumerate(missing)]
     duplicates = [("orders", "42", "42.jsonl", 1, AT), ("users", "42", "42.jsonl", 1, AT)]
-    for name, rows in (("silver.orphans", orphans), ("silver.duplicates", duplicates)):
+    rejected = [(feed, "42.jsonl", 1, "42", "9", [], AT, AT.date()) for feed in ("orders", "users")]
+    tables = {"silver.orphans": orphans, "silver.duplicates": duplicates, "silver.quarantine": rejected}
+    for name, rows in tables.items():
         storage.ensure_tables(spark, settings, [name])
         storage.append(spark.createDataFrame(rows, TABLES[name].schema), settings, name)
     found = clear(spark, settings, "silver.orphans", "line_number")
@@ -68,8 +72,9 @@ def test_an_orphan_and_a_duplicate_lose_the_user_where_they_mean_one(spark: Spar
     assert [[tuple(item) for item in row["missing"]] for row in found] == [
         [("user_id", "TOKEN"), ("merchant_id", "42")], [("merchant_id", "42")],
     ]  # fmt: skip
-    found = clear(spark, settings, "silver.duplicates", "feed")
-    assert [(row["feed"], row["event_key"]) for row in found] == [("orders", "42"), ("users", "TOKEN")]
+    for name in ("silver.duplicates", "silver.quarantine"):
+        found = clear(spark, settings, name, "feed")
+        assert [(row["feed"], row["event_key"]) for row in found] == [("orders", "42"), ("users", "TOKEN")]
 
 
 def test_raw_lines_lose_the_user_in_the_same_way_as_files(spark: SparkSession, settings: Settings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -13,6 +14,7 @@ from pyspark.sql.streaming import StreamingQuery
 from lake import storage
 from lake.settings import Settings
 from lake.storage import streams
+from spark_jobs import bronze, pipeline
 
 Start = Callable[..., tuple[list[int], StreamingQuery]]
 
@@ -84,13 +86,16 @@ def test_it_does_not_wait_for_ever(start: Start, monkeypatch: pytest.MonkeyPatch
 
 def test_one_that_follows_rests_until_its_table_has_more_and_is_not_waited_for(start: Start) -> None:
     more = threading.Event()
-    rested, _ = start("follows", rank=1, is_behind=lambda: True, has_more=more.is_set)
+    rested, following = start("follows", rank=1, is_behind=lambda: True, has_more=more.is_set)
     assert wait_for(lambda: len(rested) == 1)
     done, _ = start("leads", rank=0, leads=True)
     assert wait_for(lambda: len(done) > 2)
     assert rested == [0]
     more.set()
     assert wait_for(lambda: len(rested) > 2)
+    assert storage.rested_ms(following.id, 0) > 100
+    assert storage.rested_ms(following.id, 1) < storage.rested_ms(following.id, 0)
+    assert storage.rested_ms(following.id, 10**6) == 0
     done.clear()
     time.sleep(1)
     assert len(done) <= 1, "what it has still to take is waited for"
@@ -107,13 +112,21 @@ def test_a_rest_ends_by_itself_and_when_the_streams_are_to_stop(start: Start, mo
 
 
 def test_a_kill_within_the_first_write_of_a_checkpoint_keeps_no_stream_from_starting(
-    start: Start, settings: Settings
+    spark: SparkSession, start: Start, settings: Settings, land: Callable[..., Path]
 ) -> None:
-    for folder in ("offsets", "commits"):
-        torn = settings.local_path("checkpoints", "torn", folder)
-        torn.mkdir(parents=True)
-        for name in (".0.e007c046.tmp", "..0.e007c046.tmp.crc"):
-            (torn / name).write_bytes(b"")
+    def tear(query: str, *folders: str) -> None:
+        for folder in folders:
+            torn = settings.local_path("checkpoints", query, folder)
+            torn.mkdir(parents=True)
+            for name in (".0.e007c046.tmp", "..0.e007c046.tmp.crc"):
+                (torn / name).write_bytes(b"")
+
+    tear("torn", "offsets", "commits")
     done, query = start("torn", rank=1)
     assert wait_for(lambda: len(done) > 0 or not query.isActive)
     assert query.exception() is None
+    # The one of files notes what it has listed before its first offsets.
+    tear(bronze.QUERY, "offsets", "commits", "sources/0")
+    land(["a line"])
+    pipeline.run(spark, settings, continuous=False, jobs=["bronze"])
+    assert storage.read(spark, settings, "bronze.transactions").count() == 1

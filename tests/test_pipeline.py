@@ -198,6 +198,10 @@ def test_a_stream_that_fails_says_its_cause_and_no_line_of_code() -> None:
     ]
     error = stream_error("silver_users", StreamingQueryException("\n".join(said)))
     assert str(error) == "The stream silver_users stopped: java.lang.OutOfMemoryError: heap"
+    by_spark = ["[STREAM_FAILED] Query [id = 1] terminated with exception: [NOT_EMPTY] The checkpoint x is not empty",
+                "Please delete it", "+- ~StreamingExecutionRelation DeltaSource[file:/x]"]  # fmt: skip
+    error = stream_error("silver_users", StreamingQueryException("\n".join(by_spark)))
+    assert str(error) == "The stream silver_users stopped: [NOT_EMPTY] The checkpoint x is not empty"
 
 
 def test_a_lost_checkpoint_is_refused_with_the_way_out(

@@ -196,3 +196,13 @@ def test_an_order_may_be_as_old_as_any_event(spark: SparkSession) -> None:
     rows = bronze_rows(spark, [of_feed("orders", created_date=one) for one in dates], ORDERS)
     codes = [[one["code"] for one in row["faults"]] for row in typed(rows, ORDERS).orderBy("line_number").collect()]
     assert codes == [["time_too_old"], ["time_too_old"], []]
+
+
+def test_a_rejected_line_names_its_key_only_where_that_is_right(spark: SparkSession) -> None:
+    lines = [
+        line(amount="x"), line(event_id=" "), line(event_id={"name": "Zelda"}), '{"event_id": {"name": "Zelda"}}]',
+        line() + line(), "no JSON", without("event_id"), line(event_id="zelda@mail.id", amount="x"),
+    ]  # fmt: skip
+    rows = quarantine_rows(typed(bronze_rows(spark, [*lines]), TRANSACTIONS), TRANSACTIONS).orderBy("line_number")
+    keys = [row["event_key"] for row in rows.collect()]
+    assert keys == ["e1", None, None, None, None, None, None, python_token("zelda@mail.id", "email", KEY)]

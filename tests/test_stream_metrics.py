@@ -95,6 +95,13 @@ def test_a_batch_of_a_table_has_its_rates_and_durations_and_no_state() -> None:
         assert row[name] is None
 
 
+def test_a_rest_at_the_end_of_a_micro_batch_is_no_work() -> None:
+    row = row_of(FROM_DELTA, rested_ms=10_000)
+    assert (row["trigger_ms"], row["add_batch_ms"]) == (1552, 1314)
+    assert row["processed_rows_per_s"] == pytest.approx(4.3 * 11552 / 1552)
+    assert row["at"] == row_of(FROM_DELTA)["at"]
+
+
 def test_state_is_summed_over_operators_and_the_watermark_is_a_time() -> None:
     row = row_of(WITH_STATE)
     assert (row["state_rows"], row["state_bytes"]) == (4, 2120)

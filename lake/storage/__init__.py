@@ -9,6 +9,7 @@ from lake.storage.streams import (
     end_rest,
     read_stream,
     require_matching_checkpoint,
+    rested_ms,
     stream_batches,
     transaction_of,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "replace_where",
     "require_columns",
     "require_matching_checkpoint",
+    "rested_ms",
     "stream_batches",
     "tables_on_disk",
     "transaction_of",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from lake.settings import Settings
 from lake.storage.columns import require_columns
 from lake.storage.file_system import is_there
 from lake.storage.pools import BESIDE, LINE, in_pool
+from lake.storage.rests import Asked, Rest, Write
 from lake.storage.tables import exists, read
 from lake.storage.transactions import Transaction
 from lake.storage.turns import turns_of
@@ -36,10 +36,6 @@ MOST_BYTES_OF_A_TURN = 8 * 2**20
 # The stream that leads the line waits at most so long for those that follow, and each of these for more to do.
 LONGEST_WAIT_SECONDS = 30.0
 LONGEST_REST_SECONDS = 10.0
-_LOOK_SECONDS = 0.05
-
-Write = Callable[[DataFrame, int], None]
-Asked = Callable[[], bool]
 
 FACTORY_MODE = "spark.sql.codegen.factoryMode"
 # How a stream of small micro-batches works (docs/decisions.md).
@@ -90,18 +86,17 @@ def stream_batches(
     There, expressions are interpreted where a query `has_little` to do, and else code is generated for them: a drain
     asks once, before it starts, and a stream that runs on at each micro-batch. Streams that run on write in turns;
     where several wait, the one of the highest `rank` comes first, and those of a negative rank take turns apart from
-    the others. One that `leads` the line goes on when no stream of a higher rank `is_behind` its table any more. One
-    that can say cheaply whether its table `has_more` than it has taken rests until then after each micro-batch.
+    the others. One that `leads` the line rests until no stream of a higher rank `is_behind` its table any more, and one
+    that can say cheaply whether its table `has_more` than it has taken until it has.
     Between two looks for rows lie `every_seconds`, by default `trigger_seconds`.
     """
     place = checkpoint(settings, query)
     if settings.is_local:
         _clear_torn_files(Path(place))
-    rest = _Rest(has_more or (lambda: True))
+    rest = Rest(_reason(settings, has_more, rank, leads=leads), LONGEST_WAIT_SECONDS if leads else LONGEST_REST_SECONDS)
     if continuous:
         partitions = _partitions(rows.sparkSession, rank)
-        write = _in_turn(_as_it_suits(write, has_little, partitions), rank)
-        write = _then_wait(write, settings, rank) if leads else rest.after(write)
+        write = rest.after(_in_turn(_as_it_suits(write, has_little, partitions), rank))
     writer = rows.writeStream.foreachBatch(write).queryName(query).option("checkpointLocation", place)
     with ExitStack() as starting:
         if continuous:
@@ -131,33 +126,12 @@ def end_rest(queries: Iterable[StreamingQuery]) -> None:
     wanted = {query.id for query in queries}
     for one in list(_RUNNING.values()):
         if one.query.id in wanted:
-            one.rest.is_over.set()
+            one.rest.is_ended.set()
 
 
-@dataclass
-class _Rest:
-    """After a micro-batch a stream rests until its table `has_more`, and notes it as done then, or some seconds later.
-
-    Otherwise Spark would ask Delta for more many times a second, and each time all of the log is listed: with an hour
-    of micro-batches in it, and six streams of a line that ask, that took a core.
-    """
-
-    has_more: Asked
-    is_on: bool = False
-    is_over: threading.Event = field(default_factory=threading.Event)
-
-    def after(self, write: Write) -> Write:
-        """The same, with a rest behind it."""
-
-        def write_and_rest(batch: DataFrame, batch_id: int) -> None:
-            write(batch, batch_id)
-            self.is_on = True
-            deadline = time.monotonic() + LONGEST_REST_SECONDS
-            while not self.is_over.is_set() and not self.has_more() and time.monotonic() < deadline:
-                self.is_over.wait(_LOOK_SECONDS)
-            self.is_on = False
-
-        return write_and_rest
+def rested_ms(query_id: str, batch_id: int) -> int:
+    """For how long a running stream has rested after one of its last micro-batches; 0 where that is not known."""
+    return next((one.rest.ms.get(batch_id, 0) for one in list(_RUNNING.values()) if one.query.id == query_id), 0)
 
 
 @dataclass(frozen=True)
@@ -167,31 +141,27 @@ class _Following:
     query: StreamingQuery
     rank: int
     is_behind: Asked
-    rest: _Rest
+    rest: Rest
 
     def has_work(self) -> bool:
         """Whether rows wait for it or are being worked on; what it rests after is done, though not noted yet."""
-        return self.query.isActive and (self.rest.has_more() if self.rest.is_on else self.is_behind())
+        return self.query.isActive and (self.rest.has_reason() if self.rest.is_on else self.is_behind())
 
 
 # Of this program, by the places of their checkpoints.
 _RUNNING: dict[str, _Following] = {}
 
 
-def _then_wait(write: Write, settings: Settings, rank: int) -> Write:
-    """After a micro-batch, wait until those that follow have taken what it has written.
+def _reason(settings: Settings, has_more: Asked | None, rank: int, *, leads: bool) -> Asked:
+    """What a stream rests for after a micro-batch.
 
-    Spark plans the next micro-batch as soon as one has ended. Planned at once, it would hold what has come so far and
-    wait for its turn with that, and what comes meanwhile would wait for the one after it: a round of the line longer.
+    One that leads rests until those that follow have taken what it has written. Spark plans the next micro-batch as
+    soon as one has ended. Planned at once, it would hold what has come so far and wait for its turn with that, and what
+    comes meanwhile would wait for the one after it: a round of the line longer.
     """
-
-    def write_and_wait(batch: DataFrame, batch_id: int) -> None:
-        write(batch, batch_id)
-        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-        while time.monotonic() < deadline and _are_behind(settings, rank):
-            time.sleep(_LOOK_SECONDS)
-
-    return write_and_wait
+    if leads:
+        return lambda: not _are_behind(settings, rank)
+    return has_more or (lambda: True)
 
 
 def _are_behind(settings: Settings, rank: int) -> bool:

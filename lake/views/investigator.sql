@@ -1,7 +1,7 @@
 -- What an investigator of one case needs: who it is. The values come from bronze, whose folder must be readable.
 
 -- Which of two marks separates the values of CSV, by its header. A semicolon is char(59), as one ends a statement here.
--- needs: silver.quarantine
+-- needs: nothing
 create or replace function investigator.csv_mark(header string) returns string
 return if(
     regexp_count(regexp_replace(header, '"[^"]*"', ''), char(59))
@@ -9,7 +9,7 @@ return if(
 );
 
 -- The values of a record of CSV, out of their quotes.
--- needs: silver.quarantine
+-- needs: nothing
 create or replace function investigator.csv_values(record string, mark string) returns array<string>
 return transform(
     regexp_extract_all(concat(regexp_replace(record, '[\r\n]+$', ''), mark), concat('("(?:[^"]|"")*+"|[^', mark, ']*+)', mark), 1),
@@ -17,7 +17,7 @@ return transform(
 );
 
 -- What a line of bronze says of a field, as JSON or as CSV.
--- needs: silver.quarantine
+-- needs: nothing
 create or replace function investigator.value_of(line string, header string, field string) returns string
 return coalesce(
     get_json_object(replace(line, '\uFEFF', ''), concat('$.', field)),
