@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from lake import storage
+from lake import log_store, storage
 from lake.catalog import LAYERS
 from lake.errors import MachineError
 from lake.quick_start import quick_start
@@ -44,6 +44,11 @@ def build_session(
             "This Spark is not configured for Delta Lake. Run `make setup`, or pass "
             "--properties-file conf/spark-defaults.conf to spark-submit"
         )
+    try:
+        log_store.require(spark)
+    except MachineError:
+        spark.stop()
+        raise
     register_names(spark, settings)
     return spark
 

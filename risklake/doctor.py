@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from lake import log_store
 from lake.errors import LakehouseError
 from lake.settings import Settings, load_settings
 from risklake import java
@@ -89,6 +90,8 @@ def judge_spark(home: Path | None) -> Finding:
         return Finding("spark", False, "warning", message, remedy)
     if not list((home / "jars").glob(DELTA_JAR)):
         return _error("spark", f"the jars of Delta Lake are not in {home / 'jars'}", "make setup")
+    if not log_store.is_built(home):
+        return _error("spark", f"Delta's store for logs is not compiled in {home / 'jars'}", "make setup")
     if not (home / "conf" / "spark-defaults.conf").is_file():
         return _error("spark", f"conf/spark-defaults.conf is not linked in {home / 'conf'}", "make setup")
     return _good("spark", f"Spark with Delta Lake in {home}")

@@ -31,6 +31,7 @@ REQUIREMENTS = ROOT / "requirements"
 # What a change of means doing the step again.
 PACKAGES = ("scripts/bootstrap.py", "requirements/bootstrap.txt", "requirements/lock.txt", "pyproject.toml")
 SPARK = ("scripts/spark_jars.py", "lake/quick_start.py", "risklake/java.py", "conf")
+SPARK += ("lake/log_store.py", "lake/storage/NamesFirstLogStore.scala")
 # Settings of the caller's shell that would lead the commands astray.
 UNWANTED = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "PIP_TARGET", "PIP_PREFIX")
 NETWORK = "Is there a network? Behind a mirror set what pip needs, as PIP_INDEX_URL: uv is given the same"

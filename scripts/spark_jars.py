@@ -1,7 +1,8 @@
 """Give the environment's Spark its Delta Lake and our settings; run by the environment's Python.
 
 The jars come from the user's Ivy cache or, if they are not there, from where Spark itself fetches packages.
-Each is compared with `conf/jars.lock`. After this every Spark program of the environment has Delta Lake.
+Each is compared with `conf/jars.lock`. After this every Spark program of the environment has Delta Lake, and our own
+class by which it lists logs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lake import quick_start
+from lake import log_store, quick_start
+from lake.errors import MachineError
 from risklake import doctor, java
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,9 +70,7 @@ def verify(folder: Path, lock: dict[str, str]) -> None:
 
 def fetch(spark: Path, ivy: Path) -> None:
     """Let Spark's own resolver fetch the jars into `ivy`/jars; no Spark application is started."""
-    chosen = java.find_usable()
-    if chosen is None:
-        raise JarError(f"Java 17 or 21 is missing: {java.install_command()}")
+    chosen = _usable_java()
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "nothing.py"
         program.write_text("", encoding="utf-8")
@@ -134,14 +134,15 @@ def spark_env(chosen: java.Java | None, python: str) -> str:
 
 
 def main() -> int:
-    """Fetch what is missing, verify, copy, link; gives the exit code."""
+    """Fetch what is missing, verify, copy, compile, link; gives the exit code."""
     spark = doctor.spark_home()
     if spark is None:
         sys.stderr.write("PySpark is not installed in this environment: call `make setup`\n")
         return 1
     try:
         _provide(spark, read_lock(LOCK))
-    except JarError as error:
+        log_store.build(spark, _usable_java().home / "bin" / "java")
+    except (JarError, MachineError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     configure(spark)
@@ -159,6 +160,13 @@ def _provide(spark: Path, lock: dict[str, str]) -> None:
         fetch(spark, ivy)
     verify(cached, lock)
     copy(cached, spark / "jars", lock)
+
+
+def _usable_java() -> java.Java:
+    chosen = java.find_usable()
+    if chosen is None:
+        raise JarError(f"Java 17 or 21 is missing: {java.install_command()}")
+    return chosen
 
 
 def _replace(file: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lake import log_store
 from lake.settings import load_settings
 from risklake import doctor, java
 from risklake.java import Java
@@ -133,6 +134,8 @@ def test_a_spark_without_delta_lake_or_settings_is_an_error(tmp_path: Path, monk
     (tmp_path / "conf").mkdir()
     assert "jars of Delta Lake" in doctor.judge_spark(tmp_path).message
     (tmp_path / "jars" / "io.delta_delta-spark_4.2_2.13-4.4.0.jar").touch()
+    assert "store for logs is not compiled" in doctor.judge_spark(tmp_path).message
+    log_store._jar(tmp_path).touch()
     assert "spark-defaults.conf" in doctor.judge_spark(tmp_path).message
     (tmp_path / "conf" / "spark-defaults.conf").touch()
     assert doctor.judge_spark(tmp_path).ok
