@@ -23,9 +23,9 @@ from spark_jobs.rules.book import RuleBook
 from spark_jobs.rules.evaluate import WITHDRAWN, evaluate
 from spark_jobs.rules.watched import WATCHED, Watched
 from spark_jobs.side_by_side import side_by_side
-from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import TimeRanges, ranges_and_any
+from spark_jobs.waiting_bytes import waiting_bytes
 
 JOB = "alerts"
 QUERY = WATCHED[feeds.TRANSACTIONS.name].query
@@ -71,7 +71,7 @@ def _starter(spark: SparkSession, settings: Settings, watched: Watched) -> Calla
             _batch_writer(settings, watched, rules),
             query=watched.query,
             continuous=continuous,
-            has_little=partial(is_small, settings, watched.query, watched.features.name),
+            how_much=partial(waiting_bytes, settings, watched.query, watched.features.name),
             is_behind=partial(is_behind, settings, watched.query, [watched.features.name]),
             has_more=partial(has_more, settings, watched.query, [watched.features.name]),
             rank=Rank.ALERTS,

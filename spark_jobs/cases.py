@@ -15,9 +15,9 @@ from lake.catalog import ALERTS, CASES
 from lake.settings import Settings
 from spark_jobs.rules.evaluate import OPEN
 from spark_jobs.rules.rule_set import DECISIONS, LONGEST_COOL_DOWN, SEVERITIES
-from spark_jobs.small_input import MOST_BYTES, is_small
 from spark_jobs.streams import SELDOM, Rank, Stream
 from spark_jobs.time_ranges import range_of_us
+from spark_jobs.waiting_bytes import waiting_bytes
 
 QUERY = "alerts_cases"
 
@@ -36,7 +36,7 @@ _SUMMED = (
     "reason",
 )
 # An alert takes all those with it that its entity has had lately.
-_MOST_BYTES = MOST_BYTES // 8
+_TIMES = 8
 _LONGEST = f"interval {int(LONGEST_COOL_DOWN.total_seconds())} seconds"
 
 
@@ -164,7 +164,7 @@ def _starter(spark: SparkSession, settings: Settings) -> Callable[[bool], Stream
             write,
             query=QUERY,
             continuous=continuous,
-            has_little=partial(is_small, settings, QUERY, ALERTS.name, most_bytes=_MOST_BYTES),
+            how_much=partial(waiting_bytes, settings, QUERY, ALERTS.name, times=_TIMES),
             rank=Rank.REFERENCE,
             every_seconds=SELDOM * settings.trigger_seconds,
         )

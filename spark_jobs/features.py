@@ -23,11 +23,11 @@ from spark_jobs.feature_tables import EVENT_TABLES, FeatureTable
 from spark_jobs.lag import has_more, is_behind, taken_whole
 from spark_jobs.link_look_back import LinkLookBack
 from spark_jobs.look_back import Around, Batch
-from spark_jobs.small_input import is_small
 from spark_jobs.streams import URGENT, Rank, Stream
 from spark_jobs.time_ranges import TimeRanges, ranges_of_each, time_ranges
 from spark_jobs.user_5m import INPUTS, user_5m
 from spark_jobs.user_look_back import UserLookBack
+from spark_jobs.waiting_bytes import waiting_bytes
 
 JOB = "features"
 TRANSACTIONS, ORDERS, DISPUTES = EVENT_TABLES
@@ -82,7 +82,7 @@ def _starter(
             write,
             query=found.query,
             continuous=continuous,
-            has_little=partial(is_small, settings, found.query, *found.sources),
+            how_much=partial(waiting_bytes, settings, found.query, *found.sources),
             is_behind=partial(is_behind, settings, found.query, found.sources),
             has_more=partial(has_more, settings, found.query, found.sources) if found.pace <= URGENT else None,
             rank=Rank.FEATURES if found.pace <= URGENT else Rank.REFERENCE,

@@ -25,7 +25,6 @@ from spark_jobs.history import versions
 from spark_jobs.known_ids import KnownIds, extent_and_ids
 from spark_jobs.lag import has_more, is_behind
 from spark_jobs.side_by_side import Work, side_by_side
-from spark_jobs.small_input import is_small
 from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
 from spark_jobs.time_ranges import ranges_of
 from spark_jobs.typed import typed
@@ -43,6 +42,7 @@ from spark_jobs.verdicts import (
     quarantine_rows,
     unknown_fields,
 )
+from spark_jobs.waiting_bytes import waiting_bytes
 
 JOB = "silver"
 
@@ -87,7 +87,7 @@ def _starter(spark: SparkSession, settings: Settings, feed: Feed) -> Callable[[b
             write,
             query=query(feed),
             continuous=continuous,
-            has_little=partial(is_small, settings, query(feed), bronze_table(feed).name),
+            how_much=partial(waiting_bytes, settings, query(feed), bronze_table(feed).name),
             is_behind=partial(is_behind, settings, query(feed), [bronze_table(feed).name]),
             has_more=partial(has_more, settings, query(feed), [bronze_table(feed).name]) if feed.is_judged else None,
             rank=_rank(feed),

@@ -18,18 +18,18 @@ from lake.catalog import USER_WINDOWS
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings
 from lake.window_features import LATENESS, TILE, WINDOW
-from spark_jobs.small_input import MOST_BYTES, is_small
 from spark_jobs.streams import Rank, Stream
 from spark_jobs.time_ranges import time_ranges
 from spark_jobs.user_5m import is_declined
+from spark_jobs.waiting_bytes import waiting_bytes
 
 JOB = "user_windows"
 QUERY = "features_user_windows"
 SOURCE = f"silver.{TRANSACTIONS.name}"
 # What the transform needs of `silver.transactions`.
 INPUTS = ("user_id", "merchant_id", "amount", "status", "event_time", "arrived_at")
-# Each row becomes one in several windows, so few are many sooner.
-_MOST_BYTES = MOST_BYTES // (WINDOW // TILE)
+# Each row becomes one in several windows.
+_TIMES = WINDOW // TILE
 
 
 def user_windows(transactions: DataFrame) -> DataFrame:
@@ -131,7 +131,7 @@ def _starter(spark: SparkSession, settings: Settings) -> Callable[[bool], Stream
             _batch_writer(settings),
             query=QUERY,
             continuous=continuous,
-            has_little=partial(is_small, settings, QUERY, SOURCE, most_bytes=_MOST_BYTES),
+            how_much=partial(waiting_bytes, settings, QUERY, SOURCE, times=_TIMES),
             rank=Rank.MONITORING,
             every_seconds=settings.windows_seconds,
         )

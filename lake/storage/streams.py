@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +37,12 @@ MOST_BYTES_OF_A_TURN = 8 * 2**20
 LONGEST_WAIT_SECONDS = 30.0
 LONGEST_REST_SECONDS = 10.0
 
+# Up to so much (compressed), writing code for expressions takes longer than their rows do; from so much on, it pays to
+# write code for whole stages, which is another one at each micro-batch.
+LITTLE_BYTES, MUCH_BYTES = 2**18, 3 * 2**20
+
 FACTORY_MODE = "spark.sql.codegen.factoryMode"
+_WHOLE_STAGE = "spark.sql.codegen.wholeStage"
 # How a stream of small micro-batches works (docs/decisions.md).
 _OF_SMALL_BATCHES = {
     FACTORY_MODE: "NO_CODEGEN",
@@ -46,7 +51,6 @@ _OF_SMALL_BATCHES = {
     # What is merged is a local checkpoint, or follows from tables as they stand: another copy of it costs a job.
     "spark.databricks.delta.merge.materializeSource": "none",
 }
-_GENERATED = "FALLBACK"
 _PARTITIONS = "spark.sql.shuffle.partitions"
 _STARTING = threading.Lock()
 
@@ -74,7 +78,7 @@ def stream_batches(
     *,
     query: str,
     continuous: bool,
-    has_little: Asked = lambda: True,
+    how_much: Callable[[], float] = lambda: 0,
     is_behind: Asked = lambda: False,
     has_more: Asked | None = None,
     leads: bool = False,
@@ -83,8 +87,9 @@ def stream_batches(
 ) -> StreamingQuery:
     """Start a stream that hands each micro-batch to `write(batch, batch_id)`, in a session of the stream's own.
 
-    There, expressions are interpreted where a query `has_little` to do, and else code is generated for them: a drain
-    asks once, before it starts, and a stream that runs on at each micro-batch. Streams that run on write in turns;
+    There, expressions are interpreted where little waits for a query, and else code is generated for them. `how_much`
+    (compressed bytes) a drain asks once, before it starts, and a stream that runs on at each micro-batch; it also has
+    code for expressions, not for whole stages, where neither little nor much waits. Streams that run on write in turns;
     where several wait, the one of the highest `rank` comes first, and those of a negative rank take turns apart from
     the others. One that `leads` the line rests until no stream of a higher rank `is_behind` its table any more, and one
     that can say cheaply whether its table `has_more` than it has taken until it has.
@@ -96,12 +101,12 @@ def stream_batches(
     rest = Rest(_reason(settings, has_more, rank, leads=leads), LONGEST_WAIT_SECONDS if leads else LONGEST_REST_SECONDS)
     if continuous:
         partitions = _partitions(rows.sparkSession, rank)
-        write = rest.after(_in_turn(_as_it_suits(write, has_little, partitions), rank))
+        write = rest.after(_in_turn(_as_it_suits(write, how_much, partitions), rank))
     writer = rows.writeStream.foreachBatch(write).queryName(query).option("checkpointLocation", place)
     with ExitStack() as starting:
         if continuous:
             starting.enter_context(in_pool(rows.sparkSession, BESIDE if rank < 0 else LINE))
-        if continuous or has_little():
+        if continuous or how_much() <= MUCH_BYTES:
             starting.enter_context(_interpreted(rows.sparkSession))
         started = _trigger(
             writer, settings.trigger_seconds if every_seconds is None else every_seconds, continuous
@@ -178,12 +183,13 @@ def _in_turn(write: Write, rank: int) -> Write:
     return wait_and_write
 
 
-def _as_it_suits(write: Write, has_little: Asked, partitions: int) -> Write:
+def _as_it_suits(write: Write, how_much: Callable[[], float], partitions: int) -> Write:
     def suit_and_write(batch: DataFrame, batch_id: int) -> None:
         # The session is the stream's own, and it works on one micro-batch at a time.
-        mode = _OF_SMALL_BATCHES[FACTORY_MODE] if has_little() else _GENERATED
-        batch.sparkSession.conf.set(FACTORY_MODE, mode)
-        batch.sparkSession.conf.set(_PARTITIONS, partitions)
+        conf, waiting = batch.sparkSession.conf, how_much()
+        conf.set(FACTORY_MODE, _OF_SMALL_BATCHES[FACTORY_MODE] if waiting <= LITTLE_BYTES else "FALLBACK")
+        conf.set(_WHOLE_STAGE, waiting > MUCH_BYTES)
+        conf.set(_PARTITIONS, partitions)
         write(batch, batch_id)
 
     return suit_and_write
