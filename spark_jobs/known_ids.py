@@ -28,7 +28,7 @@ from lake.feed_tables import silver_table
 from lake.settings import Settings
 from spark_jobs.id_hashes import Hashes, hashes, order_of, positions
 from spark_jobs.table_log import TableLog
-from spark_jobs.verdicts import Extent, is_good
+from spark_jobs.verdicts import Extent, Look, is_good
 
 # Some 360 MB; of more ids, silver is asked.
 MOST_IDS = 30_000_000
@@ -121,13 +121,15 @@ class KnownIds:
         return TableLog(Path(self.settings.table_path(silver_table(self.feed).name)))
 
 
-def extent_and_ids(rows: DataFrame, feed: Feed) -> tuple[Extent, list[str]]:
-    """The extent of typed rows of events, and the ids of the good ones, by one look at them."""
-    looked = rows.select(feed.key, "event_date", is_good().alias("is_good")).toArrow()
+def looked_at(rows: DataFrame, feed: Feed) -> Look:
+    """Typed rows of events, looked at once."""
+    is_drifted = F.col("rest").isNotNull().alias("is_drifted")
+    looked = rows.select(feed.key, "event_date", is_good().alias("is_good"), is_drifted).toArrow()
     good = looked.filter(looked["is_good"])
     days = pc.min_max(good["event_date"]).as_py()
-    ids: list[str] = good[feed.key].to_pylist()
-    return Extent(looked.num_rows, good.num_rows, days["min"], days["max"]), ids
+    extent = Extent(looked.num_rows, good.num_rows, days["min"], days["max"])
+    drifted, drifted_good = (pc.sum(part["is_drifted"]).as_py() or 0 for part in (looked, good))
+    return Look(extent, good[feed.key].to_pylist(), drifted_good, drifted - drifted_good)
 
 
 def day_runs(counts: Mapping[date, int], most: int) -> Iterator[tuple[date, date]]:

@@ -22,7 +22,7 @@ from lake.table import Table
 from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
-from spark_jobs.known_ids import KnownIds, extent_and_ids
+from spark_jobs.known_ids import KnownIds, looked_at
 from spark_jobs.lag import has_more, is_behind
 from spark_jobs.side_by_side import Work, side_by_side
 from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
@@ -33,7 +33,7 @@ from spark_jobs.verdicts import (
     DUPLICATE,
     QUARANTINED,
     WAITING,
-    Extent,
+    Look,
     decided,
     duplicate_rows,
     extent_of,
@@ -109,42 +109,48 @@ def _batch_writer(settings: Settings, feed: Feed, known: KnownIds | None) -> Cal
         # Checkpoints, not caches: the plan of the validation is long, and every write would plan it again. Lazy ones:
         # whoever counts the rows makes them.
         rows = batch.localCheckpoint(eager=False)
-        extent, ids = extent_and_ids(rows, feed) if known else (extent_of(rows, feed), [])
-        if not extent.rows:  # as the first of a feed that gets no files
+        look = looked_at(rows, feed) if known else Look(extent_of(rows, feed))
+        if not look.extent.rows:  # as the first of a feed that gets no files
             return
         spark = batch.sparkSession
         transaction = storage.transaction_of(spark, settings, query(feed), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         with storage.alone(settings, f"lines of {feed.name}"):
-            minutes = _minutes(spark, ids, extent, known)
-            _settle(spark, settings, feed, rows, extent, transaction, minutes)
+            held = _held(spark, settings, feed, rows, look, known)
+            settled = decided(rows, held, feed, settings.duplicate_horizon_days)
+            if held is None and orphans.policy(settings, feed) == orphans.ACCEPT_THEM:
+                verdicts = look.of_new_keys()
+            else:
+                settled = orphans.held_back(spark, settings, settled, feed).localCheckpoint(eager=False)
+                counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
+                verdicts = {row["verdict"]: row["drifted"] for row in counted}
+            _write(settings, feed, settled, verdicts, transaction)
         if feed.is_reference:
             orphans.release(spark, settings, feed.name)
 
     return write
 
 
-def _settle(
+def _held(
     spark: SparkSession,
     settings: Settings,
     feed: Feed,
     rows: DataFrame,
-    extent: Extent,
-    transaction: Transaction,
-    minutes: list[datetime] | None,
-) -> None:
-    """Decide about typed rows and write each where it belongs."""
+    look: Look,
+    known: KnownIds | None,
+) -> DataFrame | None:
+    """What is held already of the ids of typed rows; None if that is nothing, and none of them stands there twice."""
+    extent, minutes = look.extent, _minutes(spark, look, known)
+    # As most micro-batches are: then little is to be planned and nothing to be compared.
+    if minutes == [] and len(set(look.keys)) == len(look.keys) and not storage.exists(spark, settings, ORPHANS.name):
+        return None
     gone = expired(spark, settings)
     accepted = gone.kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
     if minutes is None:
         near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
     else:
         near = held_within(accepted, rows, feed, ranges_of(minutes), extent)
-    held = orphans.held_too(near, settings, rows, feed, gone)
-    verdict = decided(rows, held, feed, settings.duplicate_horizon_days)
-    settled = orphans.held_back(spark, settings, verdict, feed).localCheckpoint(eager=False)
-    counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
-    _write(settings, feed, settled, {row["verdict"]: row["drifted"] for row in counted}, transaction)
+    return orphans.held_too(near, settings, rows, feed, gone)
 
 
 def _write(
@@ -185,13 +191,13 @@ def _write(
     side_by_side(spark, works)
 
 
-def _minutes(spark: SparkSession, ids: list[str], extent: Extent, known: KnownIds | None) -> list[datetime] | None:
+def _minutes(spark: SparkSession, look: Look, known: KnownIds | None) -> list[datetime] | None:
     """When events were accepted that may have one of some ids; None if only silver can tell."""
     if known is None:
         return None
-    if extent.first is None or extent.last is None:
+    if look.extent.first is None or look.extent.last is None:
         return []
-    return known.minutes_of(spark, ids, extent.first, extent.last)
+    return known.minutes_of(spark, look.keys, look.extent.first, look.extent.last)
 
 
 def accept(rows: DataFrame, settings: Settings, feed: Feed, transaction: Transaction) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache
 
@@ -31,21 +31,30 @@ def is_good() -> Column:
     return F.size("faults") == 0
 
 
-def decided(rows: DataFrame, held: DataFrame, feed: Feed, horizon_days: int) -> DataFrame:
+def decided(rows: DataFrame, held: DataFrame | None, feed: Feed, horizon_days: int) -> DataFrame:
     """Add `verdict` to typed rows, given what is accepted already (as `held_near` gives it).
 
-    Beside it, `is_held` says whether the line itself is accepted already.
+    None says that nothing is, and that no two of the good rows have the same key. Beside it, `is_held` says whether the
+    line itself is accepted already.
 
     The first line of an id, in the order of arrival, is the event. A later one whose date lies at most `horizon_days`
     from an event of its id is a duplicate, or goes to quarantine if its content differs; one that lies farther from
     all of them is another event. Of a reference feed, each content of a key is a version once. A line that is accepted
     already is accepted again, so a replayed batch decides alike.
     """
+    if held is None:
+        return rows.withColumns(_of_new_keys())
     good, bad = rows.where(is_good()), rows.where(~is_good())
     settled = _versions(good, held, feed) if feed.is_reference else _events(good, held, feed, horizon_days)
     return settled.select(all_named((*rows.columns, "verdict", "is_held"))).unionByName(
         bad.withColumns({"verdict": F.lit(QUARANTINED), "is_held": F.lit(False)})
     )
+
+
+@cache
+def _of_new_keys() -> dict[str, Column]:
+    verdict = F.when(is_good(), F.lit(ACCEPTED)).otherwise(F.lit(QUARANTINED))
+    return {"verdict": verdict, "is_held": F.lit(False)}
 
 
 def _versions(good: DataFrame, held: DataFrame, feed: Feed) -> DataFrame:
@@ -156,6 +165,24 @@ class Extent:
     good: int
     first: date | None = None
     last: date | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at typed rows tells: their extent, the keys of the good ones, and how many rows are drifted.
+
+    Those have fields that their feed does not declare: `drifted` of the good ones, and `drifted_bad` of the others.
+    """
+
+    extent: Extent
+    keys: list[str] = field(default_factory=list)
+    drifted: int = 0
+    drifted_bad: int = 0
+
+    def of_new_keys(self) -> dict[str, int]:
+        """How many rows of each verdict are drifted, where `decided` is told that nothing is held (None)."""
+        good, bad = self.extent.good, self.extent.rows - self.extent.good
+        return ({ACCEPTED: self.drifted} if good else {}) | ({QUARANTINED: self.drifted_bad} if bad else {})
 
 
 def extent_of(rows: DataFrame, feed: Feed) -> Extent:

@@ -8,6 +8,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
+import pytest
+from chispa import assert_df_equality
 from hypothesis import HealthCheck, given
 from hypothesis import settings as tries
 from hypothesis import strategies as st
@@ -16,7 +18,8 @@ from pyspark.sql import functions as F
 
 from lake.catalog import TABLES
 from lake.feeds import DISPUTES, TRANSACTIONS
-from spark_jobs.verdicts import Extent, decided, extent_of, held_near
+from spark_jobs.known_ids import looked_at
+from spark_jobs.verdicts import Extent, Look, decided, extent_of, held_near
 from tests.silver_lines import DISPUTE, bronze_rows, line, typed
 
 HORIZON_DAYS = 7
@@ -94,6 +97,35 @@ def test_where_a_line_goes_does_not_depend_on_how_lines_are_cut_into_micro_batch
         found |= {row["line_number"]: row["verdict"] for row in settled.collect()}
         held = held.unionByName(settled.where("verdict = 'accepted'").select(held.columns)).localCheckpoint()
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [line(), line(event_id="e2", extra=1), line(event_id="e3", amount=-5), line(amount=-5, extra=1), "no json"],
+        [line(event_id="e4", more={"a": None}), line(event_id="e5", extra=1)],
+        ["no json", "{}"],
+    ],
+)
+def test_lines_whose_keys_are_all_new_are_decided_about_without_comparing_them(
+    spark: SparkSession, lines: list[str]
+) -> None:
+    rows = typed(bronze_rows(spark, lines), TRANSACTIONS).localCheckpoint()
+    nothing = spark.createDataFrame([], TABLES["silver.transactions"].schema)
+    compared = decided(rows, nothing, TRANSACTIONS, HORIZON_DAYS).localCheckpoint()
+    assert_df_equality(
+        decided(rows, None, TRANSACTIONS, HORIZON_DAYS), compared, ignore_row_order=True, ignore_nullable=True
+    )
+    counted = compared.groupBy("verdict").agg(F.count("rest")).collect()
+    assert looked_at(rows, TRANSACTIONS).of_new_keys() == {row[0]: row[1] for row in counted}
+
+
+def test_one_look_tells_the_extent_the_keys_and_what_is_drifted(spark: SparkSession) -> None:
+    lines = [line(), line(extra=1), line(event_id="e2", amount=-5, extra=1), line(event_id="e3"), "no json"]
+    rows = typed(bronze_rows(spark, lines), TRANSACTIONS)
+    day = datetime(2026, 1, 5).date()
+    assert looked_at(rows, TRANSACTIONS) == Look(Extent(5, 3, day, day), ["e1", "e1", "e3"], drifted=1, drifted_bad=1)
+    assert looked_at(rows.where("false"), TRANSACTIONS) == Look(Extent(0, 0))
 
 
 def test_a_bad_line_does_not_take_the_place_of_a_good_one_with_its_id(spark: SparkSession) -> None:
