@@ -97,9 +97,10 @@ def _batch_writer(settings: Settings, watched: Watched, rules: RuleBook) -> Call
     def write(batch: DataFrame, batch_id: int) -> None:
         spark = batch.sparkSession
         # Checkpoints, not caches: each query on a cache plans again all that led to it.
-        latest = _latest(batch, watched).localCheckpoint(eager=False)
-        ranges, has_changed = ranges_and_any(latest, ~named("is_insert"))
+        rows = batch.where("_change_type in ('insert', 'update_postimage')").localCheckpoint(eager=False)
+        ranges, has_changed = ranges_and_any(rows, named("_change_type") != "insert")
         if ranges:
+            latest = _latest(rows, watched, has_changed=has_changed)
             in_force, now = rules.current(), F.lit(datetime.now(UTC))
             silver = storage.read(spark, settings, f"silver.{watched.name}")
             events = latest.join(watched.events(silver, ranges.condition()), on=list(EVENT), how="inner")
@@ -136,10 +137,16 @@ def _correct_judged(changed: DataFrame, settings: Settings, ranges: TimeRanges) 
     storage.merge_changes(fraud_alert(changed), settings, FRAUD_ALERT.name, within=within, insert=True)
 
 
-def _latest(changes: DataFrame, watched: Watched) -> DataFrame:
-    """The newest feature row of each event in a micro-batch of changes, and whether all of them are insertions."""
-    rows = changes.where("_change_type in ('insert', 'update_postimage')")
-    return rows.select(*all_named(watched.features.column_names), *_newest()).where("is_newest")
+def _latest(rows: DataFrame, watched: Watched, *, has_changed: bool) -> DataFrame:
+    """The newest feature row of each event in a micro-batch of changes, and whether all of them are insertions.
+
+    Mostly nothing `has_changed`: then each event has one row.
+    """
+    columns = all_named(watched.features.column_names)
+    if not has_changed:
+        return rows.select(*columns, F.lit(True).alias("is_insert"))
+    newest = rows.select(*columns, *_newest()).where("is_newest").drop("is_newest")
+    return newest.localCheckpoint(eager=False)
 
 
 # Built in the JVM step by step: once, not for each micro-batch.
