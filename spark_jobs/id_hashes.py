@@ -28,3 +28,8 @@ def positions(ascending: Hashes, wanted: Hashes) -> Positions:
     left, right = np.searchsorted(ascending, asked, "left"), np.searchsorted(ascending, asked, "right")
     found = [np.arange(a, b) for a, b in zip(left, right, strict=True) if b > a]
     return np.concatenate(found) if found else np.empty(0, dtype=np.int64)
+
+
+def are_among(ascending: Hashes, wanted: Hashes) -> NDArray[np.bool_]:
+    """Whether each that is wanted stands among sorted hashes."""
+    return np.searchsorted(ascending, wanted, "left") < np.searchsorted(ascending, wanted, "right")

@@ -10,6 +10,7 @@ deleted since, and hashes that two ids share. So it never makes an id new that i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -26,7 +27,7 @@ from lake import storage
 from lake.feed import Feed
 from lake.feed_tables import silver_table
 from lake.settings import Settings
-from spark_jobs.id_hashes import Hashes, hashes, order_of, positions
+from spark_jobs.id_hashes import Hashes, are_among, hashes, order_of, positions
 from spark_jobs.table_log import TableLog
 from spark_jobs.verdicts import Extent, Look, is_good
 
@@ -71,6 +72,18 @@ class KnownIds:
         together = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int32)
         near = together[(together >= _minute(wanted_from)) & (together < _minute(last + horizon + timedelta(days=1)))]
         return [datetime.fromtimestamp(int(minute) * 60, UTC) for minute in near]
+
+    def may_repeat(self, ids: list[str]) -> list[str]:
+        """Those of some ids, each once, that stand among them twice or may have been accepted before.
+
+        To be asked behind `minutes_of`, which follows the log.
+        """
+        wanted = hashes(ids)
+        is_known = np.zeros(len(ids), dtype=bool)
+        for held, _ in self._pieces:
+            is_known |= are_among(held, wanted)
+        known = {ids[position] for position in np.flatnonzero(is_known)}
+        return sorted(known | {one for one, count in Counter(ids).items() if count > 1})
 
     def _begin(self, spark: SparkSession, first_day: date) -> None:
         name = silver_table(self.feed).name

@@ -33,6 +33,7 @@ from spark_jobs.verdicts import (
     DUPLICATE,
     QUARANTINED,
     WAITING,
+    Extent,
     Look,
     decided,
     duplicate_rows,
@@ -45,6 +46,8 @@ from spark_jobs.verdicts import (
 from spark_jobs.waiting_bytes import waiting_bytes
 
 JOB = "silver"
+# So many ids of a micro-batch at most are compared apart from the others; each is a word of the plan.
+_FEW_REPEATED = 100
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
@@ -116,14 +119,7 @@ def _batch_writer(settings: Settings, feed: Feed, known: KnownIds | None) -> Cal
         transaction = storage.transaction_of(spark, settings, query(feed), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         with storage.alone(settings, f"lines of {feed.name}"):
-            held = _held(spark, settings, feed, rows, look, known)
-            settled = decided(rows, held, feed, settings.duplicate_horizon_days)
-            if held is None and orphans.policy(settings, feed) == orphans.ACCEPT_THEM:
-                verdicts = look.of_new_keys()
-            else:
-                settled = orphans.held_back(spark, settings, settled, feed).localCheckpoint(eager=False)
-                counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
-                verdicts = {row["verdict"]: row["drifted"] for row in counted}
+            settled, verdicts = _settled(spark, settings, feed, rows, look, known)
             _write(settings, feed, settled, verdicts, transaction)
         if feed.is_reference:
             orphans.release(spark, settings, feed.name)
@@ -131,26 +127,53 @@ def _batch_writer(settings: Settings, feed: Feed, known: KnownIds | None) -> Cal
     return write
 
 
-def _held(
+def _settled(
+    spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, look: Look, known: KnownIds | None
+) -> tuple[DataFrame, dict[str, int]]:
+    """Typed rows with their verdicts, and of each verdict that there is, how many rows have unknown fields."""
+    minutes = _minutes(spark, look, known)
+    if known is not None and minutes is not None and _are_apart(spark, settings, feed):
+        repeated = known.may_repeat(look.keys)
+        if not repeated:
+            return decided(rows, None, feed, settings.duplicate_horizon_days), look.of_new_keys()
+        if len(repeated) <= _FEW_REPEATED:
+            is_repeated = F.coalesce(F.col(feed.key).isin(repeated), F.lit(False))
+            compared = _compared(spark, settings, feed, rows.where(is_repeated), look.extent, minutes)
+            others = decided(rows.where(~is_repeated), None, feed, settings.duplicate_horizon_days)
+            return _counted(others.unionByName(compared))
+    compared = _compared(spark, settings, feed, rows, look.extent, minutes)
+    return _counted(compared)
+
+
+def _are_apart(spark: SparkSession, settings: Settings, feed: Feed) -> bool:
+    """Whether what becomes of a line depends on the lines of its own id only, which are here or in silver."""
+    accepts = orphans.policy(settings, feed) == orphans.ACCEPT_THEM
+    return accepts and not storage.exists(spark, settings, ORPHANS.name)
+
+
+def _compared(
     spark: SparkSession,
     settings: Settings,
     feed: Feed,
     rows: DataFrame,
-    look: Look,
-    known: KnownIds | None,
-) -> DataFrame | None:
-    """What is held already of the ids of typed rows; None if that is nothing, and none of them stands there twice."""
-    extent, minutes = look.extent, _minutes(spark, look, known)
-    # As most micro-batches are: then little is to be planned and nothing to be compared.
-    if minutes == [] and len(set(look.keys)) == len(look.keys) and not storage.exists(spark, settings, ORPHANS.name):
-        return None
+    extent: Extent,
+    minutes: list[datetime] | None,
+) -> DataFrame:
+    """Typed rows with their verdicts, each compared with the others and with what is held."""
     gone = expired(spark, settings)
     accepted = gone.kept_of(feed.name, storage.read(spark, settings, accepted_table(feed).name))
     if minutes is None:
         near = held_near(accepted, rows, feed, settings.duplicate_horizon_days, extent)
     else:
         near = held_within(accepted, rows, feed, ranges_of(minutes), extent)
-    return orphans.held_too(near, settings, rows, feed, gone)
+    held = orphans.held_too(near, settings, rows, feed, gone)
+    verdict = decided(rows, held, feed, settings.duplicate_horizon_days)
+    return orphans.held_back(spark, settings, verdict, feed).localCheckpoint(eager=False)
+
+
+def _counted(settled: DataFrame) -> tuple[DataFrame, dict[str, int]]:
+    counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
+    return settled, {row["verdict"]: row["drifted"] for row in counted}
 
 
 def _write(

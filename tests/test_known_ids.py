@@ -15,16 +15,16 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lake import storage
-from lake.catalog import TABLES
+from lake.catalog import TABLES, UNKNOWN_FIELDS
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings, load_settings
-from spark_jobs import known_ids
+from spark_jobs import known_ids, silver
 from spark_jobs.known_ids import KnownIds, day_runs
-from spark_jobs.silver import _batch_writer
 from spark_jobs.typed import typed
 from tests.test_silver import bronze_rows
 
 SILVER = TABLES["silver.transactions"]
+_PLACES = ("silver.transactions", "silver.quarantine", "silver.duplicates")
 NOON = datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC)
 DAY = timedelta(days=1)
 
@@ -78,6 +78,17 @@ def test_an_id_is_found_at_its_minute_and_a_new_one_nowhere(
     assert asked(spark, known) == []
 
 
+def test_what_may_repeat_is_what_is_known_and_what_is_asked_for_twice(
+    spark: SparkSession, settings: Settings, known: KnownIds
+) -> None:
+    append(spark, settings, ("a", NOON), ("b", NOON - DAY))
+    append(spark, settings, ("c", NOON))
+    assert asked(spark, known, "a") is not None
+    assert known.may_repeat(["x", "c", "y", "z", "y", "a", "a"]) == ["a", "c", "y"]
+    assert known.may_repeat(["x", "y"]) == []
+    assert known.may_repeat([]) == []
+
+
 def test_what_is_committed_later_by_anybody_is_known_and_compaction_adds_nothing(
     spark: SparkSession, settings: Settings, known: KnownIds
 ) -> None:
@@ -128,33 +139,44 @@ def test_many_small_commits_leave_few_pieces(spark: SparkSession, settings: Sett
     assert len(known._pieces) <= 12
 
 
+@pytest.mark.parametrize(("ids", "few"), [(60, 100), (60, 5), (2000, 100)])
 def test_a_running_stream_decides_as_one_that_asks_silver(
-    spark: SparkSession, tmp_path: Path, transaction: Callable[..., str]
+    spark: SparkSession,
+    tmp_path: Path,
+    transaction: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    ids: int,
+    few: int,
 ) -> None:
-    """Batches of lines with repeats: of one time or another, altered or not, near and beyond the horizon."""
+    """Batches of lines, some of them bad or drifted, with repeats of one time or another, altered or not, near and
+    beyond the horizon: many or few of them, compared apart from the others or with them."""
+    monkeypatch.setattr(silver, "_FEW_REPEATED", few)
     random = Random(7)
     lines: list[str] = []
     for _ in range(120):
         at = NOON - random.choice([0, 0, 0, 1, 7, 8, 9]) * DAY - timedelta(seconds=random.randrange(600))
-        lines.append(
-            transaction(f"e{random.randrange(60)}", event_time=at.isoformat(), amount=random.choice([1, 1, 2]))
-        )
-        if random.random() < 0.3:
+        more = random.choice([{}, {}, {}, {"extra": 1}, {"amount": -1}])
+        told = {"event_time": at.isoformat(), "amount": random.choice([1, 1, 2])} | more
+        lines.append(transaction(f"e{random.randrange(ids)}", **told))
+        if random.random() < 0.1:
             lines.append(random.choice(lines))
     outcomes = []
     for name, keeps in (("asks", False), ("keeps", True)):
         settings = load_settings({"lake_root": str(tmp_path / name)}, environment={}, folder=tmp_path)
-        storage.ensure_tables(spark, settings)
+        storage.ensure_tables(spark, settings, [*_PLACES, UNKNOWN_FIELDS.name])
         known = KnownIds(settings, TRANSACTIONS, 7) if keeps else None
         Path(settings.path("checkpoints", "silver_transactions")).mkdir(parents=True)
         Path(settings.path("checkpoints", "silver_transactions", "metadata")).write_text(json.dumps({"id": name}))
-        write = _batch_writer(settings, TRANSACTIONS, known)
+        write = silver._batch_writer(settings, TRANSACTIONS, known)
         rows = typed(bronze_rows(spark, lines), TRANSACTIONS, b"key").localCheckpoint()
         for batch_id, begin in enumerate(range(0, len(lines), 25)):
             write(rows.where(f"line_number > {begin} and line_number <= {begin + 25}"), batch_id)
-        outcomes.append({
+        outcome: dict[str, Any] = {
             table: sorted(row["line_number"] for row in storage.read(spark, settings, table).collect())
-            for table in ("silver.transactions", "silver.quarantine", "silver.duplicates")
-        })  # fmt: skip
+            for table in _PLACES
+        }
+        told_of = storage.read(spark, settings, UNKNOWN_FIELDS.name).select("field", "lines").collect()
+        outcomes.append(outcome | {"drifted": sum(row["lines"] for row in told_of if row["field"] == "extra")})
     assert outcomes[0] == outcomes[1]
+    assert sorted(number for table in _PLACES for number in outcomes[0][table]) == list(range(1, len(lines) + 1))
     assert all(outcomes[0].values())
