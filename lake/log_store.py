@@ -48,17 +48,15 @@ def build(home: Path, java: Path) -> None:
         other.unlink()
 
 
-def require(spark: SparkSession) -> None:
-    """Raise `MachineError` if this session is told to use the class and does not have it."""
+def is_lacking(spark: SparkSession) -> bool:
+    """Whether this session is told to use the class and does not have it."""
     if spark.conf.get(SETTING, "") != CLASS or spark._jvm is None:
-        return
+        return False
     try:
         spark._jvm.java.lang.Thread.currentThread().getContextClassLoader().loadClass(CLASS)
-    except Py4JJavaError as error:
-        raise MachineError(
-            f"{SETTING} is {CLASS}, which this Spark does not have. Run `make setup`, or, for a Spark that it did not "
-            "make, set io.delta.storage.LocalLogStore"
-        ) from error
+    except Py4JJavaError:
+        return True
+    return False
 
 
 def _compile(home: Path, java: Path, folder: Path) -> None:

@@ -38,19 +38,26 @@ def build_session(
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     with quick_start(record=record), _stderr_into(log) if log else nullcontext():
         spark = SparkSession.builder.appName(name).getOrCreate()
-    if spark.conf.get("spark.sql.catalog.spark_catalog", "") != DELTA_CATALOG:
+    if lack := _what_lacks(spark):
         spark.stop()
-        raise MachineError(
+        raise MachineError(lack)
+    register_names(spark, settings)
+    return spark
+
+
+def _what_lacks(spark: SparkSession) -> str:
+    """What a Spark lacks for lakes, and what to do; empty if nothing."""
+    if spark.conf.get("spark.sql.catalog.spark_catalog", "") != DELTA_CATALOG:
+        return (
             "This Spark is not configured for Delta Lake. Run `make setup`, or pass "
             "--properties-file conf/spark-defaults.conf to spark-submit"
         )
-    try:
-        log_store.require(spark)
-    except MachineError:
-        spark.stop()
-        raise
-    register_names(spark, settings)
-    return spark
+    if log_store.is_lacking(spark):
+        return (
+            f"{log_store.SETTING} is {log_store.CLASS}, which this Spark does not have. Run `make setup`, or, for a "
+            "Spark that it did not make, set io.delta.storage.LocalLogStore"
+        )
+    return ""
 
 
 def register_names(spark: SparkSession, settings: Settings) -> list[str]:

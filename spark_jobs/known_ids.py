@@ -29,7 +29,7 @@ from lake.feed_tables import silver_table
 from lake.settings import Settings
 from spark_jobs.id_hashes import Hashes, are_among, hashes, order_of, positions
 from spark_jobs.table_log import TableLog
-from spark_jobs.verdicts import Extent, Look, is_good
+from spark_jobs.verdicts import Extent, Look, is_drifted, is_good
 
 # Some 360 MB; of more ids, silver is asked.
 MOST_IDS = 30_000_000
@@ -38,6 +38,15 @@ MOST_AT_ONCE = 2_000_000
 _MINUTE_US = 60_000_000
 
 Minutes = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Of some ids those, each once, that stand among them twice or may have been accepted before; and in which minutes
+    (UTC), each once, in order. Any other id is a new one."""
+
+    ids: list[str]
+    minutes: list[datetime]
 
 
 @dataclass
@@ -52,11 +61,11 @@ class KnownIds:
     _version: int = -1
     _pieces: list[tuple[Hashes, Minutes]] = field(default_factory=list)
 
-    def minutes_of(self, spark: SparkSession, ids: list[str], first: date, last: date) -> list[datetime] | None:
-        """The minutes (UTC) of accepted events that may have one of these ids, each once, in order.
+    def repeats(self, spark: SparkSession, ids: list[str], first: date, last: date) -> Repeats | None:
+        """Which of some ids need comparing, and with what was accepted when.
 
-        `first` and `last` are the dates of events with these ids; what lies farther from them than the horizon is left
-        out. None if what is here does not reach back so far, or is too much: then silver must be asked.
+        `first` and `last` are the dates of events with these ids; what was accepted farther from them than the horizon
+        is left out. None if what is here does not reach back so far, or is too much: then silver must be asked.
         """
         horizon = timedelta(days=self.horizon_days)
         wanted_from = first - horizon
@@ -71,14 +80,9 @@ class KnownIds:
         found = [minutes[positions(held, wanted)] for held, minutes in self._pieces]
         together = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int32)
         near = together[(together >= _minute(wanted_from)) & (together < _minute(last + horizon + timedelta(days=1)))]
-        return [datetime.fromtimestamp(int(minute) * 60, UTC) for minute in near]
+        return Repeats(self._repeated(ids, wanted), [datetime.fromtimestamp(int(one) * 60, UTC) for one in near])
 
-    def may_repeat(self, ids: list[str]) -> list[str]:
-        """Those of some ids, each once, that stand among them twice or may have been accepted before.
-
-        To be asked behind `minutes_of`, which follows the log.
-        """
-        wanted = hashes(ids)
+    def _repeated(self, ids: list[str], wanted: Hashes) -> list[str]:
         is_known = np.zeros(len(ids), dtype=bool)
         for held, _ in self._pieces:
             is_known |= are_among(held, wanted)
@@ -136,13 +140,11 @@ class KnownIds:
 
 def looked_at(rows: DataFrame, feed: Feed) -> Look:
     """Typed rows of events, looked at once."""
-    is_drifted = F.col("rest").isNotNull().alias("is_drifted")
-    looked = rows.select(feed.key, "event_date", is_good().alias("is_good"), is_drifted).toArrow()
+    looked = rows.select(feed.key, "event_date", is_good().alias("is_good"), is_drifted().alias("is_drifted")).toArrow()
     good = looked.filter(looked["is_good"])
     days = pc.min_max(good["event_date"]).as_py()
     extent = Extent(looked.num_rows, good.num_rows, days["min"], days["max"])
-    drifted, drifted_good = (pc.sum(part["is_drifted"]).as_py() or 0 for part in (looked, good))
-    return Look(extent, good[feed.key].to_pylist(), drifted_good, drifted - drifted_good)
+    return Look(extent, good[feed.key].to_pylist(), bool(pc.any(good["is_drifted"]).as_py()))
 
 
 def day_runs(counts: Mapping[date, int], most: int) -> Iterator[tuple[date, date]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -22,7 +23,7 @@ from lake.table import Table
 from spark_jobs import orphans
 from spark_jobs.expired import expired
 from spark_jobs.history import versions
-from spark_jobs.known_ids import KnownIds, looked_at
+from spark_jobs.known_ids import KnownIds, Repeats, looked_at
 from spark_jobs.lag import has_more, is_behind
 from spark_jobs.side_by_side import Work, side_by_side
 from spark_jobs.streams import SELDOM, URGENT, Rank, Stream
@@ -40,6 +41,7 @@ from spark_jobs.verdicts import (
     extent_of,
     held_near,
     held_within,
+    is_drifted,
     quarantine_rows,
     unknown_fields,
 )
@@ -48,6 +50,8 @@ from spark_jobs.waiting_bytes import waiting_bytes
 JOB = "silver"
 # So many ids of a micro-batch at most are compared apart from the others; each is a word of the plan.
 _FEW_REPEATED = 100
+# With these verdicts, a line's unknown fields are told: of one that waits now, since nothing names the later write.
+_TOLD = (ACCEPTED, WAITING)
 
 
 def streams(spark: SparkSession, settings: Settings) -> list[Stream]:
@@ -119,34 +123,42 @@ def _batch_writer(settings: Settings, feed: Feed, known: KnownIds | None) -> Cal
         transaction = storage.transaction_of(spark, settings, query(feed), batch_id)
         storage.ensure_tables(spark, settings, [silver_table(feed).name, accepted_table(feed).name])
         with storage.alone(settings, f"lines of {feed.name}"):
-            settled, verdicts = _settled(spark, settings, feed, rows, look, known)
-            _write(settings, feed, settled, verdicts, transaction)
+            _write(settings, feed, _settled(spark, settings, feed, rows, look, known), transaction)
         if feed.is_reference:
             orphans.release(spark, settings, feed.name)
 
     return write
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """Rows that are decided about, which verdicts there are, and whether one of a line that is taken is drifted."""
+
+    rows: DataFrame
+    verdicts: set[str]
+    is_drifted: bool
+
+
 def _settled(
     spark: SparkSession, settings: Settings, feed: Feed, rows: DataFrame, look: Look, known: KnownIds | None
-) -> tuple[DataFrame, dict[str, int]]:
-    """Typed rows with their verdicts, and of each verdict that there is, how many rows have unknown fields."""
-    minutes = _minutes(spark, look, known)
-    if known is not None and minutes is not None and _are_apart(spark, settings, feed):
-        repeated = known.may_repeat(look.keys)
-        if not repeated:
-            return decided(rows, None, feed, settings.duplicate_horizon_days), look.of_new_keys()
-        if len(repeated) <= _FEW_REPEATED:
-            is_repeated = F.coalesce(F.col(feed.key).isin(repeated), F.lit(False))
-            compared = _compared(spark, settings, feed, rows.where(is_repeated), look.extent, minutes)
-            others = decided(rows.where(~is_repeated), None, feed, settings.duplicate_horizon_days)
-            return _counted(others.unionByName(compared))
-    compared = _compared(spark, settings, feed, rows, look.extent, minutes)
-    return _counted(compared)
+) -> _Settled:
+    """Decide about typed rows. Where it is known which ids need comparing, only their lines are compared."""
+    repeats = _repeats(spark, look, known)
+    minutes = repeats.minutes if repeats else None
+    if repeats is None or len(repeats.ids) > _FEW_REPEATED or not _is_own_affair(spark, settings, feed):
+        return _counted(_compared(spark, settings, feed, rows, look.extent, minutes))
+    if not repeats.ids:
+        good, bad = look.extent.good, look.extent.rows - look.extent.good
+        verdicts = {verdict for verdict, count in ((ACCEPTED, good), (QUARANTINED, bad)) if count}
+        return _Settled(decided(rows, None, feed, settings.duplicate_horizon_days), verdicts, look.is_drifted)
+    is_repeated = F.coalesce(F.col(feed.key).isin(repeats.ids), F.lit(False))
+    compared = _compared(spark, settings, feed, rows.where(is_repeated), look.extent, minutes)
+    others = decided(rows.where(~is_repeated), None, feed, settings.duplicate_horizon_days)
+    return _counted(others.unionByName(compared))
 
 
-def _are_apart(spark: SparkSession, settings: Settings, feed: Feed) -> bool:
-    """Whether what becomes of a line depends on the lines of its own id only, which are here or in silver."""
+def _is_own_affair(spark: SparkSession, settings: Settings, feed: Feed) -> bool:
+    """Whether what becomes of a line depends on no lines but those of its id, and these are here or in silver."""
     accepts = orphans.policy(settings, feed) == orphans.ACCEPT_THEM
     return accepts and not storage.exists(spark, settings, ORPHANS.name)
 
@@ -171,15 +183,14 @@ def _compared(
     return orphans.held_back(spark, settings, verdict, feed).localCheckpoint(eager=False)
 
 
-def _counted(settled: DataFrame) -> tuple[DataFrame, dict[str, int]]:
-    counted = settled.groupBy("verdict").agg(F.count("rest").alias("drifted")).collect()
-    return settled, {row["verdict"]: row["drifted"] for row in counted}
+def _counted(settled: DataFrame) -> _Settled:
+    counted = settled.groupBy("verdict").agg(F.bool_or(is_drifted()).alias("is_drifted")).collect()
+    told = any(row["is_drifted"] for row in counted if row["verdict"] in _TOLD)
+    return _Settled(settled, {row["verdict"] for row in counted}, told)
 
 
-def _write(
-    settings: Settings, feed: Feed, settled: DataFrame, verdicts: dict[str, int], transaction: Transaction
-) -> None:
-    """Write rows that are decided about, of which `verdicts` says what there is, and how many with unknown fields.
+def _write(settings: Settings, feed: Feed, settled: _Settled, transaction: Transaction) -> None:
+    """Write rows that are decided about.
 
     A killed batch is decided anew, and an orphan of the first time may have been found meanwhile. So the places that a
     row can leave are written first: it then stands in two, and `orphans.release` clears the first. The others are
@@ -187,15 +198,15 @@ def _write(
     """
 
     def chosen(verdict: str) -> DataFrame:
-        return settled.where(F.col("verdict") == verdict)
+        return settled.rows.where(F.col("verdict") == verdict)
 
     def written(table: Table, rows: DataFrame) -> Work:
         return partial(storage.append, rows, settings, table.name, transaction)
 
-    spark, works = settled.sparkSession, list[Work]()
+    spark, works, verdicts = settled.rows.sparkSession, list[Work](), settled.verdicts
     can_leave_quarantine = orphans.policy(settings, feed) == orphans.QUARANTINE_THEM
     if WAITING in verdicts or can_leave_quarantine:
-        orphans.remember(settled, settings, feed, transaction)
+        orphans.remember(settled.rows, settings, feed, transaction)
     if ACCEPTED in verdicts:
         works.append(partial(accept, chosen(ACCEPTED), settings, feed, transaction))
     if QUARANTINED in verdicts:
@@ -206,21 +217,20 @@ def _write(
             works.append(quarantined)
     if DUPLICATE in verdicts:
         works.append(written(DUPLICATES, duplicate_rows(chosen(DUPLICATE), feed)))
-    if verdicts.get(ACCEPTED) or verdicts.get(WAITING):
-        # Of those that wait now: when they are taken up, nothing names the write.
+    if settled.is_drifted:
         storage.ensure_tables(spark, settings, [UNKNOWN_FIELDS.name])
-        told = settled.where(F.col("verdict").isin(ACCEPTED, WAITING))
+        told = settled.rows.where(F.col("verdict").isin(*_TOLD))
         works.append(written(UNKNOWN_FIELDS, unknown_fields(told, feed)))
     side_by_side(spark, works)
 
 
-def _minutes(spark: SparkSession, look: Look, known: KnownIds | None) -> list[datetime] | None:
-    """When events were accepted that may have one of some ids; None if only silver can tell."""
+def _repeats(spark: SparkSession, look: Look, known: KnownIds | None) -> Repeats | None:
+    """Which ids need comparing; None if only silver can tell."""
     if known is None:
         return None
     if look.extent.first is None or look.extent.last is None:
-        return []
-    return known.minutes_of(spark, look.keys, look.extent.first, look.extent.last)
+        return Repeats([], [])
+    return known.repeats(spark, look.keys, look.extent.first, look.extent.last)
 
 
 def accept(rows: DataFrame, settings: Settings, feed: Feed, transaction: Transaction) -> None:

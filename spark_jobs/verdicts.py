@@ -31,6 +31,12 @@ def is_good() -> Column:
     return F.size("faults") == 0
 
 
+@cache
+def is_drifted() -> Column:
+    """Whether a typed row has fields that its feed does not declare."""
+    return F.col("rest").isNotNull()
+
+
 def decided(rows: DataFrame, held: DataFrame | None, feed: Feed, horizon_days: int) -> DataFrame:
     """Add `verdict` to typed rows, given what is accepted already (as `held_near` gives it).
 
@@ -43,7 +49,7 @@ def decided(rows: DataFrame, held: DataFrame | None, feed: Feed, horizon_days: i
     already is accepted again, so a replayed batch decides alike.
     """
     if held is None:
-        return rows.withColumns(_of_new_keys())
+        return rows.withColumns(_by_faults())
     good, bad = rows.where(is_good()), rows.where(~is_good())
     settled = _versions(good, held, feed) if feed.is_reference else _events(good, held, feed, horizon_days)
     return settled.select(all_named((*rows.columns, "verdict", "is_held"))).unionByName(
@@ -52,7 +58,7 @@ def decided(rows: DataFrame, held: DataFrame | None, feed: Feed, horizon_days: i
 
 
 @cache
-def _of_new_keys() -> dict[str, Column]:
+def _by_faults() -> dict[str, Column]:
     verdict = F.when(is_good(), F.lit(ACCEPTED)).otherwise(F.lit(QUARANTINED))
     return {"verdict": verdict, "is_held": F.lit(False)}
 
@@ -169,20 +175,11 @@ class Extent:
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at typed rows tells: their extent, the keys of the good ones, and how many rows are drifted.
-
-    Those have fields that their feed does not declare: `drifted` of the good ones, and `drifted_bad` of the others.
-    """
+    """What one look at typed rows tells: their extent, and of the good ones the keys and whether one is drifted."""
 
     extent: Extent
     keys: list[str] = field(default_factory=list)
-    drifted: int = 0
-    drifted_bad: int = 0
-
-    def of_new_keys(self) -> dict[str, int]:
-        """How many rows of each verdict are drifted, where `decided` is told that nothing is held (None)."""
-        good, bad = self.extent.good, self.extent.rows - self.extent.good
-        return ({ACCEPTED: self.drifted} if good else {}) | ({QUARANTINED: self.drifted_bad} if bad else {})
+    is_drifted: bool = False
 
 
 def extent_of(rows: DataFrame, feed: Feed) -> Extent:

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from lake import storage
 from lake.catalog import TABLES, UNKNOWN_FIELDS
 from lake.feeds import TRANSACTIONS
 from lake.settings import Settings, load_settings
 from spark_jobs import known_ids, silver
-from spark_jobs.known_ids import KnownIds, day_runs
+from spark_jobs.known_ids import KnownIds, Repeats, day_runs
 from spark_jobs.typed import typed
 from tests.test_silver import bronze_rows
 
@@ -48,7 +48,8 @@ def known(settings: Settings) -> KnownIds:
 
 
 def asked(spark: SparkSession, known: KnownIds, *ids: str, first: date | None = None) -> list[datetime] | None:
-    return known.minutes_of(spark, list(ids), first or NOON.date(), NOON.date())
+    found = known.repeats(spark, list(ids), first or NOON.date(), NOON.date())
+    return None if found is None else found.minutes
 
 
 def test_ids_are_read_some_days_at_a_time(
@@ -78,15 +79,20 @@ def test_an_id_is_found_at_its_minute_and_a_new_one_nowhere(
     assert asked(spark, known) == []
 
 
-def test_what_may_repeat_is_what_is_known_and_what_is_asked_for_twice(
+def test_what_repeats_is_what_is_known_and_what_is_asked_for_twice(
     spark: SparkSession, settings: Settings, known: KnownIds
 ) -> None:
     append(spark, settings, ("a", NOON), ("b", NOON - DAY))
     append(spark, settings, ("c", NOON))
-    assert asked(spark, known, "a") is not None
-    assert known.may_repeat(["x", "c", "y", "z", "y", "a", "a"]) == ["a", "c", "y"]
-    assert known.may_repeat(["x", "y"]) == []
-    assert known.may_repeat([]) == []
+    minute = NOON.replace(second=0)
+    for ids, repeated, minutes in (
+        (["x", "c", "y", "z", "y", "a", "a"], ["a", "c", "y"], [minute]),
+        (["b", "z"], ["b"], [minute - DAY]),
+        (["x", "x"], ["x"], []),
+        (["x", "y"], [], []),
+        ([], [], []),
+    ):
+        assert known.repeats(spark, ids, NOON.date(), NOON.date()) == Repeats(repeated, minutes)
 
 
 def test_what_is_committed_later_by_anybody_is_known_and_compaction_adds_nothing(
@@ -180,3 +186,45 @@ def test_a_running_stream_decides_as_one_that_asks_silver(
     assert outcomes[0] == outcomes[1]
     assert sorted(number for table in _PLACES for number in outcomes[0][table]) == list(range(1, len(lines) + 1))
     assert all(outcomes[0].values())
+
+
+@pytest.mark.parametrize(
+    ("has_repeats", "deadly"),
+    [(True, name) for name in (*_PLACES, UNKNOWN_FIELDS.name)]
+    + [(False, name) for name in (*_PLACES[:2], UNKNOWN_FIELDS.name)],
+)
+def test_a_micro_batch_that_died_behind_one_of_its_writes_is_done_again_and_nothing_is_doubled_or_lost(
+    spark: SparkSession,
+    settings: Settings,
+    transaction: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    has_repeats: bool,
+    deadly: str,
+) -> None:
+    storage.ensure_tables(spark, settings, [*_PLACES, UNKNOWN_FIELDS.name])
+    place = settings.local_path("checkpoints", "silver_transactions")
+    place.mkdir(parents=True)
+    (place / "metadata").write_text(json.dumps({"id": "dies"}))
+    lines = [transaction("e1"), transaction("e2", extra=1), transaction("e3", amount=-1), "no json"]
+    lines += [transaction("e1"), transaction("e2", extra=1), transaction("e1", amount=2)] if has_repeats else []
+    rows = typed(bronze_rows(spark, lines), TRANSACTIONS, b"key").localCheckpoint()
+    append = storage.append
+
+    def dying(rows: DataFrame, settings: Settings, name: str, *more: Any) -> None:
+        append(rows, settings, name, *more)
+        if name == deadly:
+            raise RuntimeError("died")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "append", dying)
+        with pytest.raises(RuntimeError, match="died"):
+            silver._batch_writer(settings, TRANSACTIONS, KnownIds(settings, TRANSACTIONS, 7))(rows, 0)
+    # Another program, whose memory of ids holds what the first one has written.
+    silver._batch_writer(settings, TRANSACTIONS, KnownIds(settings, TRANSACTIONS, 7))(rows, 0)
+    found = {
+        table: sorted(row["line_number"] for row in storage.read(spark, settings, table).collect()) for table in _PLACES
+    }
+    expected = ([1, 2], [3, 4, 7], [5, 6]) if has_repeats else ([1, 2], [3, 4], [])
+    assert found == dict(zip(_PLACES, expected, strict=True))
+    [told] = storage.read(spark, settings, UNKNOWN_FIELDS.name).collect()
+    assert (told["field"], told["lines"]) == ("extra", 1)

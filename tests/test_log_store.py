@@ -70,7 +70,7 @@ def test_the_sessions_of_this_environment_use_it(spark: SparkSession, settings: 
     assert home is not None
     assert log_store.is_built(home)
     assert spark.conf.get(log_store.SETTING) == log_store.CLASS
-    log_store.require(spark)
+    assert not log_store.is_lacking(spark)
     delta = spark._jvm.org.apache.spark.sql.delta.storage
     chosen = delta.DelegatingLogStore(spark._jsc.hadoopConfiguration()).getDelegate(
         spark._jvm.org.apache.hadoop.fs.Path(settings.local_path().as_uri())
@@ -82,13 +82,15 @@ def test_a_spark_that_is_told_to_use_it_and_lacks_it_says_what_to_do(
     spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_store, "CLASS", "risklake.NoSuchStore")
-    log_store.require(spark)
+    assert not log_store.is_lacking(spark), "it is told to use another one"
     monkeypatch.setattr(log_store, "SETTING", "spark.risklake.tried")
-    spark.conf.set("spark.risklake.tried", "risklake.NoSuchStore")
     monkeypatch.setattr(spark, "stop", lambda: None)
-    with pytest.raises(MachineError, match=r"risklake\.NoSuchStore, which this Spark does not have. Run `make setup`"):
-        build_session(settings)
-    spark.conf.unset("spark.risklake.tried")
+    spark.conf.set("spark.risklake.tried", "risklake.NoSuchStore")
+    try:
+        with pytest.raises(MachineError, match=r"risklake\.NoSuchStore, which this Spark does not have. Run `make"):
+            build_session(settings)
+    finally:
+        spark.conf.unset("spark.risklake.tried")
 
 
 def test_a_change_of_the_source_is_compiled_anew_and_the_older_class_leaves(

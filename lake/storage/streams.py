@@ -101,7 +101,8 @@ def stream_batches(
     rest = Rest(_reason(settings, has_more, rank, leads=leads), LONGEST_WAIT_SECONDS if leads else LONGEST_REST_SECONDS)
     if continuous:
         partitions = _partitions(rows.sparkSession, rank)
-        write = rest.after(_in_turn(_as_it_suits(write, how_much, partitions), rank))
+        may_be_whole = rows.sparkSession.conf.get(_WHOLE_STAGE) == "true"
+        write = rest.after(_in_turn(_as_it_suits(write, how_much, partitions, may_be_whole=may_be_whole), rank))
     writer = rows.writeStream.foreachBatch(write).queryName(query).option("checkpointLocation", place)
     with ExitStack() as starting:
         if continuous:
@@ -183,12 +184,12 @@ def _in_turn(write: Write, rank: int) -> Write:
     return wait_and_write
 
 
-def _as_it_suits(write: Write, how_much: Callable[[], float], partitions: int) -> Write:
+def _as_it_suits(write: Write, how_much: Callable[[], float], partitions: int, *, may_be_whole: bool) -> Write:
     def suit_and_write(batch: DataFrame, batch_id: int) -> None:
         # The session is the stream's own, and it works on one micro-batch at a time.
         conf, waiting = batch.sparkSession.conf, how_much()
         conf.set(FACTORY_MODE, _OF_SMALL_BATCHES[FACTORY_MODE] if waiting <= LITTLE_BYTES else "FALLBACK")
-        conf.set(_WHOLE_STAGE, waiting > MUCH_BYTES)
+        conf.set(_WHOLE_STAGE, may_be_whole and waiting > MUCH_BYTES)
         conf.set(_PARTITIONS, partitions)
         write(batch, batch_id)
 
